@@ -1,0 +1,40 @@
+// CLIP's byte-pair tokenizer: the same ids as transformers' CLIPTokenizer on any Unicode string.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/files.h"
+
+namespace longhand {
+
+class ClipTokenizer {
+ public:
+  static constexpr int start_of_text = 49406;
+  static constexpr int end_of_text = 49407;
+  static constexpr int vocabulary_size = 49408;
+
+  /// From OpenAI's bpe_simple_vocab_16e6.txt.gz. Throws not_found, corrupt.
+  explicit ClipTokenizer(const fs::path& vocabulary);
+  /// The project's own copy, read once and shared.
+  static std::shared_ptr<const ClipTokenizer> shared();
+  ~ClipTokenizer();
+
+  /// Ids without the two marks, no limit of length. Throws invalid_argument where text is not UTF-8.
+  std::vector<int> encode(std::string_view text) const;
+  /// How many tokens with the two marks: what must be at most 77. Re-entrant; thread-safe.
+  int count(std::string_view text) const;
+  /// Lower-cased text of the ids, words separated by spaces.
+  std::string decode(std::span<const int> ids) const;
+  /// [start] + ids + [end], cut to and padded with `pad` up to `length` ([length] ids).
+  std::vector<int> encode_padded(std::string_view text, int length, int pad) const;
+
+ private:
+  struct Tables;
+  std::unique_ptr<const Tables> tables_;
+};
+
+}  // namespace longhand

@@ -1,0 +1,43 @@
+// Upsampling templates: the system turn, example turns, and the wording of a user's turn, as data.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/files.h"
+
+namespace longhand {
+
+/// One turn of a conversation; role is "system", "user" or "assistant".
+struct Message {
+  std::string role;
+  std::string content;
+  bool operator==(const Message&) const = default;
+};
+
+/// A JSON file: {"name", "source", "system", "user": "… '{prompt}'", "turns": [{"user": "a man…",
+/// "assistant": "…"}], "style": {"lower_case": bool, "opening": …}}. DALL·E 3's is data/templates/dalle3.json.
+struct Template {
+  std::string name;
+  std::string system;
+  std::string user;  // contains {prompt}
+  struct Turn {
+    std::string user, assistant;
+  };
+  std::vector<Turn> turns;
+
+  /// "dalle3" → data/templates/dalle3.json; anything else is a path. Throws not_found, corrupt.
+  static Template load(const std::string& name_or_path);
+  static Template parse(std::string_view json, const std::string& where);
+
+  /// System and example turns: what all prompts share.
+  std::vector<Message> shared() const;
+  /// The user's turn for a prompt.
+  Message ask(std::string_view prompt) const;
+  /// Extra turns that modify an earlier caption: user(prompt or caption's own words), assistant(caption), user(change).
+  std::vector<Message> modify(std::string_view prompt, std::string_view caption,
+                              std::string_view change) const;
+};
+
+}  // namespace longhand
