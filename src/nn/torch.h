@@ -2,5 +2,5 @@
 #pragma once
 
 #include <ATen/ATen.h>
-#include <torch/nn/module.h>
-#include <torch/nn/pimpl.h>
+#include <c10/core/GradMode.h>
+#include <c10/core/InferenceMode.h>

@@ -1,0 +1,105 @@
+#include "nn/layers.h"
+
+#include <cmath>
+
+#include "core/error.h"
+
+namespace longhand {
+
+Linear::Linear(const Scope& scope, int in, int out, bool with_bias, Init init)
+    : weight(scope.take("weight", {out, in}, init)) {
+  if (with_bias) {
+    bias = scope.take("bias", {out}, Init::zeros);
+  }
+}
+
+Tensor Linear::forward(const Tensor& x) const { return at::linear(x, weight, bias); }
+
+Conv2d::Conv2d(const Scope& scope, int in, int out, int kernel, int stride, int padding,
+               bool with_bias, Init init)
+    : weight(scope.take("weight", {out, in, kernel, kernel}, init)),
+      stride(stride),
+      padding(padding) {
+  if (with_bias) {
+    bias = scope.take("bias", {out}, Init::zeros);
+  }
+}
+
+Tensor Conv2d::forward(const Tensor& x) const {
+  return at::conv2d(x, weight, bias, stride, padding);
+}
+
+GroupNorm::GroupNorm(const Scope& scope, int groups, int channels, double epsilon)
+    : weight(scope.take("weight", {channels}, Init::ones)),
+      bias(scope.take("bias", {channels}, Init::zeros)),
+      groups(groups),
+      epsilon(epsilon) {}
+
+Tensor GroupNorm::forward(const Tensor& x) const {
+  return at::group_norm(x, groups, weight, bias, epsilon);
+}
+
+LayerNorm::LayerNorm(const Scope& scope, int channels, double epsilon)
+    : weight(scope.take("weight", {channels}, Init::ones)),
+      bias(scope.take("bias", {channels}, Init::zeros)),
+      epsilon(epsilon) {}
+
+Tensor LayerNorm::forward(const Tensor& x) const {
+  return at::layer_norm(x, {weight.size(0)}, weight, bias, epsilon);
+}
+
+Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, int heads,
+                 bool causal) {
+  const auto split = [heads](const Tensor& x) {
+    return x.view({x.size(0), x.size(1), heads, x.size(2) / heads}).transpose(1, 2);
+  };
+  const Tensor q = split(query), k = split(key), v = split(value);
+  Tensor mixed;
+  if (c10::GradMode::is_enabled() && query.requires_grad()) {
+    // The processor's backward pass of scaled_dot_product_attention is several times slower.
+    const double scale = 1.0 / std::sqrt(static_cast<double>(q.size(3)));
+    Tensor scores = at::matmul(q * scale, k.transpose(2, 3));
+    if (causal) {
+      const Tensor future =
+          at::ones({q.size(2), k.size(2)}, q.options().dtype(at::kBool)).triu(1);
+      scores = scores.masked_fill(future, -std::numeric_limits<float>::infinity());
+    }
+    mixed = at::matmul(scores.softmax(-1), v);
+  } else {
+    mixed = at::scaled_dot_product_attention(q, k, v, {}, 0.0, causal);
+  }
+  return mixed.transpose(1, 2).reshape({query.size(0), query.size(1), query.size(2)});
+}
+
+Tensor activate(const std::string& name, const Tensor& x) {
+  if (name == "silu" || name == "swish") {
+    return at::silu(x);
+  }
+  if (name == "gelu") {
+    return at::gelu(x);
+  }
+  if (name == "quick_gelu") {
+    return x * at::sigmoid(1.702 * x);
+  }
+  if (name == "relu") {
+    return at::relu(x);
+  }
+  fail(Kind::corrupt, "activation {} is not known; expected silu, swish, gelu, quick_gelu or relu",
+       name);
+}
+
+Tensor timestep_embedding(const Tensor& timesteps, int channels, bool flip_sin_to_cos,
+                          double frequency_shift) {
+  const int half = channels / 2;
+  const Tensor exponent = -std::log(10000.0) * at::arange(half, at::kFloat) / (half - frequency_shift);
+  const Tensor angles =
+      timesteps.to(at::kFloat).unsqueeze(1) * exponent.exp().to(timesteps.device()).unsqueeze(0);
+  const Tensor sine = angles.sin(), cosine = angles.cos();
+  Tensor embedding = flip_sin_to_cos ? at::cat({cosine, sine}, 1) : at::cat({sine, cosine}, 1);
+  if (channels % 2 == 1) {
+    embedding = at::constant_pad_nd(embedding, {0, 1});
+  }
+  return embedding;
+}
+
+}  // namespace longhand

@@ -1,0 +1,58 @@
+// The layers that models share. Activations are [batch, channels, height, width] (channels-last in
+// memory) or [batch, tokens, channels]. Names and shapes of weights are torch's.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "nn/weights.h"
+
+namespace longhand {
+
+using at::Tensor;
+
+/// y = x Wᵀ + b. weight [out, in], bias [out].
+struct Linear {
+  Linear(const Scope& scope, int in, int out, bool with_bias = true, Init init = Init::fan_in);
+  Tensor forward(const Tensor& x) const;
+  Tensor weight, bias;
+};
+
+/// weight [out, in, kernel, kernel], bias [out].
+struct Conv2d {
+  Conv2d(const Scope& scope, int in, int out, int kernel, int stride = 1, int padding = 0,
+         bool with_bias = true, Init init = Init::fan_in);
+  Tensor forward(const Tensor& x) const;
+  Tensor weight, bias;
+  int stride, padding;
+};
+
+struct GroupNorm {
+  GroupNorm(const Scope& scope, int groups, int channels, double epsilon);
+  Tensor forward(const Tensor& x) const;
+  Tensor weight, bias;
+  int groups;
+  double epsilon;
+};
+
+struct LayerNorm {
+  LayerNorm(const Scope& scope, int channels, double epsilon = 1e-5);
+  Tensor forward(const Tensor& x) const;
+  Tensor weight, bias;
+  double epsilon;
+};
+
+/// Attention of queries [batch, tokens, heads·width] over keys and values [batch, length, heads·width];
+/// causal: a token sees itself and those before it. Returns [batch, tokens, heads·width].
+Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, int heads,
+                 bool causal = false);
+
+/// An activation by the name that configs use: "silu", "swish", "gelu", "quick_gelu", "relu".
+Tensor activate(const std::string& name, const Tensor& x);
+
+/// Sinusoidal embedding of timesteps [batch] → [batch, channels], float32
+/// (diffusers' get_timestep_embedding).
+Tensor timestep_embedding(const Tensor& timesteps, int channels, bool flip_sin_to_cos,
+                          double frequency_shift);
+
+}  // namespace longhand

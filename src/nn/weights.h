@@ -1,0 +1,73 @@
+// Where a model's tensors come from. A network is built by asking a Scope for each tensor by its name
+// and shape, so the module tree spells the checkpoint's keys and one constructor serves mapped
+// checkpoints, fresh training and lists of keys.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/files.h"
+#include "nn/torch.h"
+
+namespace longhand {
+
+/// How a tensor starts in training; fan_in as in torch's default for linear and convolution.
+enum class Init { zeros, ones, fan_in, normal_002, xavier };
+
+class Weights {
+ public:
+  /// Tensors of one or more safetensors files. Those whose type is `dtype` point into the mapping; the
+  /// others are converted once. Throws not_found, corrupt.
+  static Weights mapped(const std::vector<fs::path>& files, at::ScalarType dtype);
+  /// Random tensors for training, float32, from torch's CPU generator at `seed`.
+  static Weights fresh(std::uint64_t seed);
+  /// Names and shapes only (meta tensors): for key lists without weights.
+  static Weights shapes();
+
+  /// The tensor called `name`. A missing or misshapen one is noted, to be reported by finish().
+  at::Tensor take(const std::string& name, at::IntArrayRef shape, Init init);
+  /// Throws corrupt, listing every missing, misshapen and unexpected key, for the model called `what`.
+  void finish(const std::string& what);
+  /// What was taken, by name: a trainer's parameters.
+  const std::map<std::string, at::Tensor>& taken() const { return taken_; }
+  /// Keys that a checkpoint may carry without a use (position_ids and the like).
+  void ignore(const std::string& name) { ignored_.insert(name); }
+
+ private:
+  enum class Source { files, random, meta };
+  explicit Weights(Source source) : source_(source) {}
+
+  Source source_;
+  std::string origin_;
+  std::map<std::string, at::Tensor> stored_, taken_;
+  std::set<std::string> ignored_;
+  std::vector<std::string> missing_, misshapen_;
+};
+
+/// A place in the module tree: scope / "resnets" / 0 names what is below it.
+class Scope {
+ public:
+  explicit Scope(Weights& weights, std::string prefix = {})
+      : weights_(&weights), prefix_(std::move(prefix)) {}
+  Scope operator/(const std::string& name) const {
+    return Scope(*weights_, prefix_.empty() ? name : prefix_ + "." + name);
+  }
+  Scope operator/(int index) const { return *this / std::to_string(index); }
+  at::Tensor take(const std::string& name, at::IntArrayRef shape, Init init) const {
+    return weights_->take((*this / name).prefix_, shape, init);
+  }
+
+ private:
+  Weights* weights_;
+  std::string prefix_;
+};
+
+/// Tensors to a safetensors file, each as `dtype`, atomically.
+void save_tensors(const fs::path& path, const std::map<std::string, at::Tensor>& tensors,
+                  at::ScalarType dtype);
+/// All tensors of a file as they are.
+std::map<std::string, at::Tensor> load_tensors(const fs::path& path);
+
+}  // namespace longhand
