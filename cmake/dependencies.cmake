@@ -26,7 +26,16 @@ pkg_check_modules(VIPS REQUIRED IMPORTED_TARGET vips-cpp)
 
 add_library(longhand_torch INTERFACE)
 target_link_libraries(longhand_torch INTERFACE ${TORCH_LIBRARIES})
-target_include_directories(longhand_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
+# libtorch's package carries an fmt of its own, newer than the one that Debian's spdlog was built with:
+# its folders are searched after the system's.
+foreach(target torch torch_library torch_cpu torch_cpu_library c10)
+  if(TARGET ${target})
+    set_target_properties(${target} PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "")
+  endif()
+endforeach()
+foreach(folder ${TORCH_INCLUDE_DIRS})
+  target_compile_options(longhand_torch INTERFACE "SHELL:-idirafter ${folder}")
+endforeach()
 
 add_library(longhand_vips INTERFACE)
 target_link_libraries(longhand_vips INTERFACE PkgConfig::VIPS)

@@ -1,2 +1,57 @@
+// longhand: the table of commands, and the one place where errors become exit codes.
 #include <cstdio>
-int main() { std::puts("longhand"); }
+
+#include "cli/command.h"
+#include "cli/commands.h"
+#include "core/error.h"
+#include "core/interrupt.h"
+#include "core/log.h"
+
+namespace longhand {
+namespace {
+
+constexpr Command commands[] = {
+    {"train", "Train a model by a recipe", declare_train},
+};
+
+int report(const Error& error) {
+  std::fprintf(stderr, "longhand: %s\n", error.what());
+  return exit_code(error.kind());
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("Write a few words; get the picture you meant.", "longhand");
+  app.set_version_flag("--version", LONGHAND_VERSION);
+  app.require_subcommand(1);
+  std::function<int()> chosen;
+  for (const Command& command : commands) {
+    CLI::App* verb = app.add_subcommand(command.name, command.summary);
+    const auto action = command.declare(*verb);
+    verb->callback([&chosen, action] { chosen = action; });
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : exit_code(Kind::invalid_argument);
+  }
+  return chosen();
+}
+
+}  // namespace
+}  // namespace longhand
+
+int main(int argc, char** argv) {
+  using longhand::Error;
+  longhand::init_log();
+  longhand::catch_interrupts();
+  try {
+    return longhand::run(argc, argv);
+  } catch (const Error& error) {
+    return longhand::report(error);
+  } catch (const std::bad_alloc&) {
+    return longhand::report(
+        Error(longhand::Kind::out_of_memory, "out of memory: take a smaller batch or size"));
+  } catch (const std::exception& error) {
+    return longhand::report(Error(longhand::Kind::internal, error.what()));
+  }
+}

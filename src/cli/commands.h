@@ -1,0 +1,11 @@
+// The verbs, one a file: each declares its options and returns what runs.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+namespace longhand {
+
+std::function<int()> declare_train(CLI::App& app);
+
+}  // namespace longhand

@@ -1,0 +1,64 @@
+#include "train/latents.h"
+
+#include "core/error.h"
+#include "core/interrupt.h"
+#include "core/progress.h"
+#include "nn/pictures.h"
+#include "train/loader.h"
+
+namespace longhand {
+namespace {
+
+constexpr std::int64_t shard_size = 1024;
+constexpr std::int64_t encode_batch = 32;
+
+fs::path shard_path(const fs::path& folder, std::int64_t shard) {
+  return folder / fmt::format("{:05}.safetensors", shard);
+}
+
+}  // namespace
+
+Scene numbered_scene(const World& world, std::uint64_t seed, std::int64_t index) {
+  Random random({seed, static_cast<std::uint64_t>(index)});
+  return world.sample(random);
+}
+
+at::Tensor kept_latents(const fs::path& folder, const AutoencoderKL& vae, const World& world,
+                        std::uint64_t seed, std::int64_t count, int resolution,
+                        at::ScalarType dtype) {
+  const c10::AutoGradMode no_grad(false);
+  const std::int64_t shards = (count + shard_size - 1) / shard_size;
+  std::int64_t done = 0;
+  while (done < shards && fs::exists(shard_path(folder, done))) {
+    ++done;
+  }
+  if (done < shards) {
+    Loader<at::Tensor> loader(
+        [&](std::int64_t batch) {
+          std::vector<at::Tensor> pictures;
+          for (std::int64_t i = 0; i < encode_batch; ++i) {
+            const Scene scene = numbered_scene(world, seed, batch * encode_batch + i);
+            pictures.push_back(picture_to_tensor(world.draw(scene, resolution)));
+          }
+          return at::stack(pictures).to(dtype).contiguous(at::MemoryFormat::ChannelsLast);
+        },
+        done * (shard_size / encode_batch));
+    Progress progress("encoding", "pictures", shards * shard_size, done * shard_size);
+    for (; done < shards; ++done) {
+      std::vector<at::Tensor> parts;
+      for (std::int64_t i = 0; i < shard_size / encode_batch; ++i) {
+        throw_if_interrupted();
+        parts.push_back(vae.encode(loader.next()).first * vae.config().scaling_factor);
+        progress.advance(encode_batch);
+      }
+      save_tensors(shard_path(folder, done), {{"latents", at::cat(parts)}}, at::kBFloat16);
+    }
+  }
+  std::vector<at::Tensor> all;
+  for (std::int64_t shard = 0; shard < shards; ++shard) {
+    all.push_back(load_tensors(shard_path(folder, shard)).at("latents"));
+  }
+  return at::cat(all).narrow(0, 0, count);
+}
+
+}  // namespace longhand

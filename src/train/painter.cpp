@@ -1,0 +1,205 @@
+// Trains a latent diffusion model on scenes: text encoder and UNet together, on kept latents, with short and
+// descriptive captions in a given share (Rombach et al. 2022; Betker et al. 2023, section 2).
+#include "core/log.h"
+#include "diffusion/noise_schedule.h"
+#include "models/clip_text.h"
+#include "models/config.h"
+#include "models/unet_2d_condition.h"
+#include "nn/dtype.h"
+#include "nn/pictures.h"
+#include "pipeline/sampling.h"
+#include "text/clip_tokenizer.h"
+#include "train/latents.h"
+#include "train/loader.h"
+#include "train/recipe.h"
+#include "train/training_run.h"
+
+namespace longhand {
+namespace {
+
+using at::Tensor;
+using nlohmann::json;
+
+struct Batch {
+  Tensor latents;    // [batch, channels, h, w]
+  Tensor ids;        // [batch, length]
+  Tensor timesteps;  // [batch]
+};
+
+/// What a painter's recipe says beyond any recipe.
+struct PainterRecipe {
+  explicit PainterRecipe(const json& config)
+      : unet(config_value(config, "unet", json::object())),
+        text_encoder(config_value(config, "text_encoder", json::object())),
+        scheduler(config_value(config, "scheduler", json::object())),
+        scenes(config_value<std::int64_t>(config, "scenes", 10000)),
+        short_share(config_value(config, "short_share", 0.3)),
+        drop_share(config_value(config, "drop_share", 0.1)),
+        guidance(config_value(config, "sample_guidance", 4.0)),
+        sample_prompts(config_value<std::vector<std::string>>(config, "sample_prompts", {})) {}
+
+  json unet, text_encoder, scheduler;
+  std::int64_t scenes;
+  double short_share, drop_share, guidance;
+  std::vector<std::string> sample_prompts;
+};
+
+Tensor ids_of(const std::vector<std::string>& captions, const CLIPTextConfig& config) {
+  const auto tokenizer = ClipTokenizer::shared();
+  const int length = config.max_position_embeddings;
+  Tensor ids = at::empty({static_cast<std::int64_t>(captions.size()), length}, at::kLong);
+  for (std::size_t i = 0; i < captions.size(); ++i) {
+    const auto row = tokenizer->encode_padded(captions[i], length, ClipTokenizer::end_of_text);
+    std::copy(row.begin(), row.end(),
+              ids.mutable_data_ptr<std::int64_t>() + static_cast<std::int64_t>(i) * length);
+  }
+  return ids;
+}
+
+class PainterTraining {
+ public:
+  PainterTraining(const Recipe& recipe, const PainterRecipe& own)
+      : recipe_(recipe),
+        own_(own),
+        dtype_(dtype_named(recipe.dtype)),
+        schedule_(SchedulerConfig::from_json(own.scheduler)),
+        cumulative_(alphas_cumprod(schedule_)),
+        unet_weights_(Weights::fresh(recipe.seed)),
+        unet_(unet_weights_, UNet2DConditionConfig::from_json(own.unet)),
+        text_weights_(Weights::fresh(recipe.seed + 1)),
+        text_encoder_(text_weights_, CLIPTextConfig::from_json(own.text_encoder)),
+        vae_config_(read_config(recipe.model / "vae" / "config.json")),
+        vae_weights_(Weights::mapped(
+            {recipe.model / "vae" / "diffusion_pytorch_model.safetensors"}, dtype_)),
+        vae_(vae_weights_, AutoencoderKLConfig::from_json(vae_config_)),
+        latents_(kept_latents(recipe.out / "latents", vae_, world_, recipe.seed, own.scenes,
+                              recipe.resolution, dtype_)) {}
+
+  std::map<std::string, Tensor> parameters() const {
+    std::map<std::string, Tensor> all;
+    for (const auto& [name, tensor] : unet_weights_.taken()) {
+      all["unet." + name] = tensor;
+    }
+    for (const auto& [name, tensor] : text_weights_.taken()) {
+      all["text_encoder." + name] = tensor;
+    }
+    return all;
+  }
+
+  /// The pictures of a step, its captions in the recipe's mix, and its timesteps.
+  Batch batch(std::int64_t step) const {
+    Random random({recipe_.seed, 1, static_cast<std::uint64_t>(step)});
+    std::vector<std::string> captions;
+    Batch batch{at::empty({0}), {}, at::empty({recipe_.batch}, at::kLong)};
+    std::vector<Tensor> latents;
+    for (int i = 0; i < recipe_.batch; ++i) {
+      const std::int64_t index = random.below(static_cast<int>(own_.scenes));
+      const Scene scene = numbered_scene(world_, recipe_.seed, index);
+      if (random.chance(own_.drop_share)) {
+        captions.emplace_back();
+      } else if (random.chance(own_.short_share)) {
+        captions.push_back(world_.short_caption(scene, random));
+      } else {
+        captions.push_back(world_.descriptive_caption(scene, random));
+      }
+      latents.push_back(latents_[index]);
+      // Stratified over the batch: the same mean as uniform draws, less noise in the loss.
+      batch.timesteps.mutable_data_ptr<std::int64_t>()[i] = std::min(
+          schedule_.num_train_timesteps - 1,
+          static_cast<int>((i + random.uniform()) / recipe_.batch * schedule_.num_train_timesteps));
+    }
+    batch.latents = at::stack(latents);
+    batch.ids = ids_of(captions, text_encoder_.config());
+    return batch;
+  }
+
+  double forward_backward(const Batch& batch) const {
+    const Tensor latents = batch.latents.to(at::kFloat);
+    const Tensor noise = at::randn_like(latents);
+    const Tensor noisy = add_noise(cumulative_, latents, noise, batch.timesteps);
+    const Tensor target = training_target(schedule_, cumulative_, latents, noise, batch.timesteps);
+    const Tensor context = text_encoder_.forward(batch.ids).last_hidden_state;
+    const Tensor answer = unet_.forward(noisy.to(dtype_), batch.timesteps, context);
+    const Tensor loss = at::mse_loss(answer.to(at::kFloat), target);
+    loss.backward();
+    return loss.item<double>();
+  }
+
+  Image sample_sheet() const {
+    const c10::AutoGradMode no_grad(false);
+    const auto count = static_cast<std::int64_t>(own_.sample_prompts.size());
+    if (count == 0) {
+      return contact_sheet({}, 1);
+    }
+    const Tensor context =
+        text_encoder_.forward(ids_of(own_.sample_prompts, text_encoder_.config())).last_hidden_state;
+    const Tensor empty = text_encoder_.forward(ids_of({""}, text_encoder_.config()))
+                             .last_hidden_state.expand_as(context);
+    at::manual_seed(recipe_.seed);
+    const Tensor noise = at::randn({count, latents_.size(1), latents_.size(2), latents_.size(3)});
+    const SamplingOptions options{"ddim", 25, own_.guidance, {}};
+    const Tensor latents = sample_latents(unet_, schedule_, options, noise, context, empty);
+    const Tensor pictures =
+        vae_.decode((latents / vae_.config().scaling_factor)
+                        .to(dtype_)
+                        .contiguous(at::MemoryFormat::ChannelsLast));
+    std::vector<Image> images;
+    for (std::int64_t i = 0; i < count; ++i) {
+      images.push_back(tensor_to_picture(pictures[i]));
+    }
+    return contact_sheet(images, 6);
+  }
+
+  void write_model(const Optimizer& optimizer) const {
+    std::map<std::string, Tensor> unet, text;
+    for (const auto& [name, tensor] : optimizer.averaged()) {
+      if (name.starts_with("unet.")) {
+        unet[name.substr(5)] = tensor;
+      } else {
+        text[name.substr(13)] = tensor;
+      }
+    }
+    save_tensors(recipe_.model / "unet" / "diffusion_pytorch_model.safetensors", unet,
+                 at::kBFloat16);
+    save_tensors(recipe_.model / "text_encoder" / "model.safetensors", text, at::kBFloat16);
+    const auto write_config = [&](const char* file, json config) {
+      write_file_atomically(recipe_.model / file, config.dump(2) + "\n");
+    };
+    write_config("unet/config.json", own_.unet);
+    write_config("text_encoder/config.json", own_.text_encoder);
+    write_config("scheduler/scheduler_config.json", own_.scheduler);
+  }
+
+ private:
+  const Recipe& recipe_;
+  const PainterRecipe& own_;
+  at::ScalarType dtype_;
+  SchedulerConfig schedule_;
+  Tensor cumulative_;
+  Weights unet_weights_;
+  UNet2DConditionModel unet_;
+  Weights text_weights_;
+  CLIPTextModel text_encoder_;
+  json vae_config_;
+  Weights vae_weights_;
+  AutoencoderKL vae_;
+  World world_;
+  Tensor latents_;
+};
+
+}  // namespace
+
+void train_painter(const Recipe& recipe) {
+  const PainterRecipe own(recipe.config);
+  const PainterTraining training(recipe, own);
+  Optimizer optimizer(training.parameters(), recipe.optimizer, dtype_named(recipe.dtype));
+  spdlog::info("painter: {:.2f} million parameters", optimizer.size() / 1e6);
+  Loader<Batch> loader([&](std::int64_t step) { return training.batch(step); },
+                       resumed_step(recipe));
+  run_training(
+      recipe, optimizer, [&](std::int64_t) { return training.forward_backward(loader.next()); },
+      [&] { return training.sample_sheet(); });
+  training.write_model(optimizer);
+}
+
+}  // namespace longhand

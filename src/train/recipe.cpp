@@ -1,0 +1,57 @@
+#include "train/recipe.h"
+
+#include "core/error.h"
+#include "models/config.h"
+
+namespace longhand {
+namespace {
+
+OptimizerConfig optimizer_config(const nlohmann::json& json) {
+  OptimizerConfig c;
+  c.learning_rate = config_value(json, "learning_rate", c.learning_rate);
+  c.final_learning_rate = config_value(json, "final_learning_rate", c.final_learning_rate);
+  c.warmup_steps = config_value(json, "warmup_steps", c.warmup_steps);
+  c.weight_decay = config_value(json, "weight_decay", c.weight_decay);
+  c.beta1 = config_value(json, "beta1", c.beta1);
+  c.beta2 = config_value(json, "beta2", c.beta2);
+  c.clip_norm = config_value(json, "clip_norm", c.clip_norm);
+  c.ema_decay = config_value(json, "ema_decay", c.ema_decay);
+  return c;
+}
+
+}  // namespace
+
+Recipe Recipe::load(const fs::path& path) {
+  const nlohmann::json json = read_config(path);
+  Recipe r;
+  r.kind = config_value<std::string>(json, "kind", "");
+  r.out = config_value<std::string>(json, "out", "");
+  r.model = config_value<std::string>(json, "model", "");
+  r.seed = config_value(json, "seed", r.seed);
+  r.steps = config_value(json, "steps", r.steps);
+  r.batch = config_value(json, "batch", r.batch);
+  r.resolution = config_value(json, "resolution", r.resolution);
+  r.checkpoint_minutes = config_value(json, "checkpoint_minutes", r.checkpoint_minutes);
+  r.sample_minutes = config_value(json, "sample_minutes", r.sample_minutes);
+  r.dtype = config_value(json, "dtype", r.dtype);
+  r.optimizer = optimizer_config(config_value(json, "optimizer", nlohmann::json::object()));
+  r.config = json;
+  if (r.out.empty() || r.model.empty() || r.steps < 1 || r.batch < 1) {
+    fail(Kind::corrupt, "{}: a recipe needs \"out\", \"model\", \"steps\" and \"batch\"",
+         path.string());
+  }
+  return r;
+}
+
+void train(const Recipe& recipe) {
+  if (recipe.kind == "autoencoder") {
+    return train_autoencoder(recipe);
+  }
+  if (recipe.kind == "painter") {
+    return train_painter(recipe);
+  }
+  fail(Kind::corrupt, "recipe kind \"{}\" is not known; expected autoencoder or painter",
+       recipe.kind);
+}
+
+}  // namespace longhand
