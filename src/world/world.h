@@ -12,6 +12,8 @@
 
 namespace longhand {
 
+class SpriteSet;
+
 /// One kind of thing in a scene.
 struct Figure {
   std::string thing;   // "dog"; a name of World::things()
@@ -22,10 +24,11 @@ struct Figure {
 /// All that is known about a picture.
 struct Scene {
   std::vector<Figure> figures;  // one or two
-  std::string relation;         // "" for one figure; else first RELATION second: "left of", "above", "on"…
+  // "" for one figure; else first RELATION second: one of World::relations().
+  std::string relation;
   std::string style;            // one of World::styles()
   std::string place;            // one of World::places()
-  std::string size;             // "small", "medium", "large": the first figure's
+  std::string size;             // "small", "medium" or "large"
   std::uint64_t layout = 0;     // seed of what the words leave open: exact positions, clouds, flips
 };
 
@@ -39,8 +42,13 @@ class World {
   const std::vector<std::string>& styles() const;
   const std::vector<std::string>& places() const;
   const std::vector<std::string>& colours() const;
+  /// "left of", "right of", "next to", "on", "under", "above", "below", "in front of", "behind".
+  static const std::vector<std::string>& relations();
 
+  /// A scene for training: never one that is held out.
   Scene sample(Random& random) const;
+  /// Pairs of things, and of a thing and a colour, that are kept for testing: about one in twenty.
+  static bool held_out(const Scene& scene);
   /// RGB, size×size. Deterministic; thread-safe; sprites rasterised once and kept.
   Image draw(const Scene& scene, int size) const;
   /// As a person types: "a red car", "two dogs", "a cat on top of a table".
@@ -51,8 +59,10 @@ class World {
   static Scene from_graph(const nlohmann::json& graph);
 
  private:
-  struct Sprites;
-  std::unique_ptr<Sprites> sprites_;
+  Scene any_scene(Random& random) const;
+
+  std::unique_ptr<const SpriteSet> sprites_;
+  std::vector<std::string> places_;
 };
 
 }  // namespace longhand

@@ -1,0 +1,184 @@
+#include "world/world.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+#include "core/error.h"
+#include "world/layout.h"
+#include "world/places.h"
+#include "world/sprites.h"
+
+namespace longhand {
+namespace {
+
+/// FNV-1a: the same on every machine, unlike std::hash.
+std::uint32_t stable_hash(const std::string& text) {
+  std::uint32_t hash = 2166136261U;
+  for (const char c : text) {
+    hash = (hash ^ static_cast<std::uint8_t>(c)) * 16777619U;
+  }
+  return hash;
+}
+
+void paint_shadow(Canvas& canvas, double centre, double base, double width) {
+  const double n = canvas.size, rx = width * 0.48 * n, ry = std::max(1.5, rx * 0.16);
+  const double cx = centre * n, cy = base * n - ry * 0.3;
+  for (int y = static_cast<int>(cy - ry * 1.5); y <= cy + ry * 1.5; ++y) {
+    for (int x = static_cast<int>(cx - rx * 1.4); x <= cx + rx * 1.4; ++x) {
+      if (x < 0 || y < 0 || x >= canvas.size || y >= canvas.size) {
+        continue;
+      }
+      const double dx = (x + 0.5 - cx) / rx, dy = (y + 0.5 - cy) / ry;
+      const double inside = std::clamp(1.35 - std::sqrt(dx * dx + dy * dy), 0.0, 0.7) / 0.7;
+      float* p = &canvas.pixels[(static_cast<std::size_t>(y) * canvas.size + x) * 3];
+      for (int c = 0; c < 3; ++c) {
+        p[c] *= static_cast<float>(1 - 0.32 * inside);
+      }
+    }
+  }
+}
+
+void paint_sprite(Canvas& canvas, const Sprite& sprite, const Box& box) {
+  const int left = static_cast<int>(std::lround(box.centre * canvas.size - sprite.width / 2.0));
+  const int top = static_cast<int>(std::lround(box.base * canvas.size)) - sprite.height;
+  for (int y = std::max(0, -top); y < sprite.height && y + top < canvas.size; ++y) {
+    for (int x = std::max(0, -left); x < sprite.width && x + left < canvas.size; ++x) {
+      const int column = box.flipped ? sprite.width - 1 - x : x;
+      const float* from =
+          &sprite.pixels[(static_cast<std::size_t>(y) * sprite.width + column) * 4];
+      float* into =
+          &canvas.pixels[(static_cast<std::size_t>(y + top) * canvas.size + x + left) * 3];
+      for (int c = 0; c < 3; ++c) {
+        into[c] = from[c] + into[c] * (1 - from[3]);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+World::World() : sprites_(std::make_unique<SpriteSet>()) {
+  for (const Place& place : all_places()) {
+    places_.emplace_back(place.name);
+  }
+}
+
+World::~World() = default;
+
+const std::vector<std::string>& World::things() const { return sprites_->things(); }
+const std::vector<std::string>& World::styles() const { return sprites_->styles(); }
+const std::vector<std::string>& World::places() const { return places_; }
+const std::vector<std::string>& World::colours() const { return colour_words(); }
+
+const std::vector<std::string>& World::relations() {
+  static const std::vector<std::string> relations = {
+      "left of", "right of", "next to", "on", "under", "above", "below", "in front of", "behind"};
+  return relations;
+}
+
+bool World::held_out(const Scene& scene) {
+  const auto chosen = [](const std::string& key) { return stable_hash(key) % 20 == 0; };
+  for (const Figure& figure : scene.figures) {
+    if (!figure.colour.empty() && chosen(figure.colour + " " + figure.thing)) {
+      return true;
+    }
+  }
+  return scene.figures.size() == 2 &&
+         chosen(std::min(scene.figures[0].thing, scene.figures[1].thing) + "+" +
+                std::max(scene.figures[0].thing, scene.figures[1].thing));
+}
+
+Scene World::any_scene(Random& random) const {
+  Scene scene;
+  const bool pair = random.chance(0.45);
+  const bool coloured = random.chance(0.5);
+  for (int i = 0; i < (pair ? 2 : 1); ++i) {
+    Figure figure{random.pick(things()), "", 1};
+    if (coloured) {
+      figure.colour = random.pick(colours());
+    }
+    scene.figures.push_back(figure);
+  }
+  if (!pair) {
+    scene.figures[0].count = random.chance(0.7) ? 1 : 2 + random.below(3);
+  } else {
+    scene.relation = random.pick(relations());
+    if (scene.relation == "next to" && random.chance(0.5)) {
+      scene.figures[0].count = 1 + random.below(2);
+      scene.figures[1].count = 1 + random.below(2);
+    }
+  }
+  scene.style = random.pick(styles());
+  scene.place = random.pick(places());
+  const double size = random.uniform();
+  scene.size = size < 0.6 ? "large" : size < 0.88 ? "medium" : "small";
+  if (scene.figures.size() == 2 && scene.size == "small") {
+    scene.size = "medium";
+  }
+  scene.layout = random();
+  return scene;
+}
+
+Scene World::sample(Random& random) const {
+  for (;;) {
+    const Scene scene = any_scene(random);
+    const bool distinct =
+        scene.figures.size() == 1 || scene.figures[0].thing != scene.figures[1].thing;
+    if (distinct && !held_out(scene)) {
+      return scene;
+    }
+  }
+}
+
+Image World::draw(const Scene& scene, int size) const {
+  Canvas canvas{size, std::vector<float>(static_cast<std::size_t>(size) * size * 3)};
+  Random random({scene.layout, 2});
+  place_named(scene.place).paint(canvas, random);
+  for (const Box& box : lay_out(scene, *sprites_)) {
+    const Figure& figure = scene.figures[static_cast<std::size_t>(box.figure)];
+    const Sprite sprite =
+        sprites_->drawn(figure.thing, scene.style, figure.colour,
+                        std::max(2, static_cast<int>(std::lround(box.height * size))),
+                        std::max(2, static_cast<int>(std::lround(box.width * size))));
+    if (box.shadow) {
+      paint_shadow(canvas, box.centre, box.base, static_cast<double>(sprite.width) / size);
+    }
+    paint_sprite(canvas, sprite, box);
+  }
+  Image image(size, size, 3);
+  for (std::size_t i = 0; i < image.pixels.size(); ++i) {
+    image.pixels[i] = static_cast<std::uint8_t>(
+        std::lround(std::clamp(canvas.pixels[i], 0.0F, 1.0F) * 255.0F));
+  }
+  return image;
+}
+
+nlohmann::json World::graph(const Scene& scene) {
+  nlohmann::json figures = nlohmann::json::array();
+  for (const Figure& figure : scene.figures) {
+    figures.push_back(
+        {{"thing", figure.thing}, {"colour", figure.colour}, {"count", figure.count}});
+  }
+  return {{"figures", figures},     {"relation", scene.relation}, {"style", scene.style},
+          {"place", scene.place},   {"size", scene.size},         {"layout", scene.layout}};
+}
+
+Scene World::from_graph(const nlohmann::json& graph) {
+  try {
+    Scene scene;
+    for (const auto& figure : graph.at("figures")) {
+      scene.figures.push_back({figure.at("thing"), figure.at("colour"), figure.at("count")});
+    }
+    scene.relation = graph.at("relation");
+    scene.style = graph.at("style");
+    scene.place = graph.at("place");
+    scene.size = graph.at("size");
+    scene.layout = graph.at("layout");
+    return scene;
+  } catch (const nlohmann::json::exception& error) {
+    fail(Kind::corrupt, "a scene graph is broken: {}", error.what());
+  }
+}
+
+}  // namespace longhand
