@@ -54,7 +54,9 @@ set(LLAMA_SOURCE ${CMAKE_SOURCE_DIR}/.deps/llama-source)
 set(LLAMA_BUILD ${CMAKE_SOURCE_DIR}/.deps/llama)
 add_library(longhand_llama INTERFACE)
 target_include_directories(longhand_llama SYSTEM INTERFACE ${LLAMA_SOURCE}/include
-  ${LLAMA_SOURCE}/common ${LLAMA_SOURCE}/ggml/include ${LLAMA_SOURCE}/vendor)
+  ${LLAMA_SOURCE}/common ${LLAMA_SOURCE}/ggml/include)
+# Its vendor folder has a newer nlohmann-json than Debian's: searched last, so that all of the project sees one.
+target_compile_options(longhand_llama INTERFACE "SHELL:-idirafter ${LLAMA_SOURCE}/vendor")
 target_link_libraries(longhand_llama INTERFACE
   ${LLAMA_BUILD}/common/libllama-common.a ${LLAMA_BUILD}/common/libllama-common-base.a
   ${LLAMA_BUILD}/src/libllama.a ${LLAMA_BUILD}/ggml/src/libggml.a

@@ -34,11 +34,9 @@ void add_fields(CLI::App& app, Request& request) {
     } else {
       auto* option = app.add_option_function<std::string>(
           "--" + flag,
-          [&value, &each, flag](const std::string& text) {
+          [&value, each, flag](const std::string& text) {
             parse_value(flag, text, value);
-            if constexpr (std::is_arithmetic_v<Value>) {
-              check_range(("--" + flag).c_str(), static_cast<double>(value), each.low, each.high);
-            }
+            check_field(each, value);
           },
           each.help);
       if constexpr (std::is_arithmetic_v<Value>) {

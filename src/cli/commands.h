@@ -7,5 +7,6 @@
 namespace longhand {
 
 std::function<int()> declare_train(CLI::App& app);
+std::function<int()> declare_world(CLI::App& app);
 
 }  // namespace longhand

@@ -12,6 +12,7 @@ namespace {
 
 constexpr Command commands[] = {
     {"train", "Train a model by a recipe", declare_train},
+    {"world", "Look at the scenes that the embedded model is trained on", declare_world},
 };
 
 int report(const Error& error) {

@@ -79,16 +79,18 @@ struct IsOptional<std::optional<Value>> : std::true_type {};
 /// Checks a numeric value against its field's range; throws invalid_argument.
 void check_range(const char* name, double value, double low, double high);
 
-/// Checks each numeric field's range.
+/// The same for a field; values that are not numbers have no range.
+template <class Request, class Value>
+void check_field(const Field<Request, Value>& field, const Value& value) {
+  if constexpr (std::is_arithmetic_v<Value> && !std::is_same_v<Value, bool>) {
+    check_range(field.name, static_cast<double>(value), field.low, field.high);
+  }
+}
+
+/// Checks each field of a request.
 template <class Request>
 void validate(const Request& request) {
-  for_each_field<Request>([&](const auto& each) {
-    const auto& value = request.*each.member;
-    using Value = std::decay_t<decltype(value)>;
-    if constexpr (std::is_arithmetic_v<Value> && !std::is_same_v<Value, bool>) {
-      check_range(each.name, static_cast<double>(value), each.low, each.high);
-    }
-  });
+  for_each_field<Request>([&](const auto& each) { check_field(each, request.*each.member); });
 }
 
 /// {"steps": 25, …}; an optional that is not set is left out.

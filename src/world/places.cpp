@@ -151,7 +151,7 @@ void table(Canvas& canvas, Random&) {
 }
 
 void desert(Canvas& canvas, Random& random) {
-  gradient(canvas, 0, 0.62, {0.98F, 0.72F, 0.42F}, {1, 0.90F, 0.66F});
+  gradient(canvas, 0, 0.64, {0.98F, 0.72F, 0.42F}, {1, 0.90F, 0.66F});
   ellipse(canvas, random.uniform(0.1, 0.9), 0.70, 0.45, 0.16, {0.90F, 0.66F, 0.36F}, 1, 0.02);
   gradient(canvas, 0.64, 1, {0.93F, 0.73F, 0.43F}, {0.80F, 0.56F, 0.29F});
 }
