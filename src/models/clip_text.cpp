@@ -45,23 +45,24 @@ Tensor CLIPLayer::forward(const Tensor& x) const {
 }
 
 CLIPTextModel::CLIPTextModel(Weights& weights, const CLIPTextConfig& config)
+    : CLIPTextModel(weights,
+                    weights.contains("embeddings.token_embedding.weight")
+                        ? Scope(weights)
+                        : Scope(weights) / "text_model",
+                    config) {}
+
+CLIPTextModel::CLIPTextModel(Weights& weights, const Scope& root, const CLIPTextConfig& config)
     : config_(config),
-      token_embedding_((Scope(weights) / "text_model" / "embeddings" / "token_embedding")
-                           .take("weight", {config.vocab_size, config.hidden_size},
-                                 Init::normal_002)),
-      position_embedding_((Scope(weights) / "text_model" / "embeddings" / "position_embedding")
+      token_embedding_(
+          (root / "embeddings" / "token_embedding")
+              .take("weight", {config.vocab_size, config.hidden_size}, Init::normal_002)),
+      position_embedding_((root / "embeddings" / "position_embedding")
                               .take("weight", {config.max_position_embeddings, config.hidden_size},
                                     Init::normal_002)),
-      layers_([&] {
-        std::vector<CLIPLayer> layers;
-        const Scope encoder = Scope(weights) / "text_model" / "encoder" / "layers";
-        for (int i = 0; i < config.num_hidden_layers; ++i) {
-          layers.emplace_back(encoder / i, config);
-        }
-        return layers;
-      }()),
-      final_layer_norm_(Scope(weights) / "text_model" / "final_layer_norm", config.hidden_size,
-                        config.layer_norm_eps) {
+      final_layer_norm_(root / "final_layer_norm", config.hidden_size, config.layer_norm_eps) {
+  for (int i = 0; i < config.num_hidden_layers; ++i) {
+    layers_.emplace_back(root / "encoder" / "layers" / i, config);
+  }
   weights.ignore("text_model.embeddings.position_ids");
   weights.finish("CLIPTextModel");
 }

@@ -43,11 +43,14 @@ struct TextEncoding {
 
 class CLIPTextModel {
  public:
+  /// Keys begin with "text_model.", as published checkpoints have them, or without, as transformers 5 writes.
   CLIPTextModel(Weights& weights, const CLIPTextConfig& config);
   TextEncoding forward(const Tensor& ids) const;
   const CLIPTextConfig& config() const { return config_; }
 
  private:
+  CLIPTextModel(Weights& weights, const Scope& root, const CLIPTextConfig& config);
+
   CLIPTextConfig config_;
   Tensor token_embedding_, position_embedding_;
   std::vector<CLIPLayer> layers_;

@@ -32,6 +32,8 @@ class Weights {
   void finish(const std::string& what);
   /// What was taken, by name: a trainer's parameters.
   const std::map<std::string, at::Tensor>& taken() const { return taken_; }
+  /// True where the files have such a tensor.
+  bool contains(const std::string& name) const { return stored_.contains(name); }
   /// Keys that a checkpoint may carry without a use (position_ids and the like).
   void ignore(const std::string& name) { ignored_.insert(name); }
 

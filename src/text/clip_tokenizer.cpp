@@ -25,6 +25,32 @@ constexpr std::string_view end_of_word = "</w>";
 constexpr std::string_view start_mark = "<|startoftext|>";
 constexpr std::string_view end_mark = "<|endoftext|>";
 
+struct CodeRange {
+  UChar32 first, last;
+};
+struct CodePair {
+  UChar32 from, to;
+};
+#include "text/unicode_additions.inc"
+
+UChar32 lower_case(UChar32 point) {
+  const auto* pair = std::ranges::find(added_lower_cases, point, &CodePair::from);
+  return pair == std::end(added_lower_cases) ? u_tolower(point) : pair->to;
+}
+
+bool in(std::span<const CodeRange> ranges, UChar32 point) {
+  return std::ranges::any_of(
+      ranges, [point](const CodeRange& r) { return point >= r.first && point <= r.last; });
+}
+
+bool is_letter(UChar32 point) {
+  return (U_GET_GC_MASK(point) & U_GC_L_MASK) != 0 || in(added_letters, point);
+}
+
+bool is_number(UChar32 point) {
+  return (U_GET_GC_MASK(point) & U_GC_N_MASK) != 0 || in(added_numbers, point);
+}
+
 std::string utf8(UChar32 point) {
   std::string text;
   icu::UnicodeString(point).toUTF8String(text);
@@ -109,14 +135,11 @@ std::vector<UChar32> normalized(std::string_view text) {
       points.push_back('i');
       points.push_back(0x307);
     } else {
-      points.push_back(u_tolower(point));
+      points.push_back(point < 128 ? u_tolower(point) : lower_case(point));
     }
   }
   return points;
 }
-
-bool is_letter(UChar32 point) { return (U_GET_GC_MASK(point) & U_GC_L_MASK) != 0; }
-bool is_number(UChar32 point) { return (U_GET_GC_MASK(point) & U_GC_N_MASK) != 0; }
 
 /// Length of 's 't 're 've 'm 'll 'd at a place, or 0.
 std::size_t contraction(const std::vector<UChar32>& points, std::size_t at) {

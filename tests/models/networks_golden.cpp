@@ -1,0 +1,61 @@
+// Small seeded networks answer as diffusers and transformers do. Tolerance: 1e-4 of the answer's largest
+// value, some hundred times what summing float32 in another order makes.
+#include <doctest/doctest.h>
+
+#include "models/autoencoder_kl.h"
+#include "models/clip_text.h"
+#include "models/config.h"
+#include "models/unet_2d_condition.h"
+
+using namespace longhand;
+
+namespace {
+
+const fs::path golden = LONGHAND_TESTS "/golden";
+
+double relative_error(const Tensor& answer, const Tensor& expected) {
+  REQUIRE(answer.sizes() == expected.sizes());
+  return ((answer - expected).abs().max() / expected.abs().max()).item<double>();
+}
+
+}  // namespace
+
+TEST_CASE("UNet2DConditionModel") {
+  const c10::InferenceMode inference;
+  for (const char* name : {"unet_sd1", "unet_sd2"}) {
+    const fs::path folder = golden / name;
+    auto weights =
+        Weights::mapped({folder / "diffusion_pytorch_model.safetensors"}, at::kFloat);
+    const UNet2DConditionModel model(
+        weights, UNet2DConditionConfig::from_json(read_config(folder / "config.json")));
+    const auto expected = load_tensors(folder / "expected.safetensors");
+    const Tensor answer = model.forward(expected.at("sample"), expected.at("timesteps"),
+                                        expected.at("context"));
+    CHECK(relative_error(answer, expected.at("answer")) < 1e-4);
+  }
+}
+
+TEST_CASE("AutoencoderKL") {
+  const c10::InferenceMode inference;
+  const fs::path folder = golden / "vae";
+  auto weights = Weights::mapped({folder / "diffusion_pytorch_model.safetensors"}, at::kFloat);
+  const AutoencoderKL model(weights,
+                            AutoencoderKLConfig::from_json(read_config(folder / "config.json")));
+  const auto expected = load_tensors(folder / "expected.safetensors");
+  const auto [mean, log_variance] = model.encode(expected.at("pictures"));
+  CHECK(relative_error(mean, expected.at("mean")) < 1e-4);
+  CHECK(relative_error(log_variance, expected.at("logvar")) < 1e-4);
+  CHECK(relative_error(model.decode(expected.at("latents")), expected.at("answer")) < 1e-4);
+}
+
+TEST_CASE("CLIPTextModel") {
+  const c10::InferenceMode inference;
+  const fs::path folder = golden / "text_encoder";
+  auto weights = Weights::mapped({folder / "model.safetensors"}, at::kFloat);
+  const CLIPTextModel model(weights,
+                            CLIPTextConfig::from_json(read_config(folder / "config.json")));
+  const auto expected = load_tensors(folder / "expected.safetensors");
+  const TextEncoding encoding = model.forward(expected.at("ids").to(at::kLong));
+  CHECK(relative_error(encoding.last_hidden_state, expected.at("last_hidden_state")) < 1e-4);
+  CHECK(relative_error(encoding.pooled, expected.at("pooled")) < 1e-4);
+}
