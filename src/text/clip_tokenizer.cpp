@@ -1,6 +1,7 @@
 #include "text/clip_tokenizer.h"
 
 #include <unicode/normalizer2.h>
+#include <unicode/uniset.h>
 #include <unicode/uchar.h>
 #include <unicode/unistr.h>
 #include <unicode/utf8.h>
@@ -103,6 +104,21 @@ std::string gunzip(const fs::path& path) {
   return text;
 }
 
+/// NFC as Unicode 13 has it: the reference's normalizer knows no later marks and leaves them in place.
+icu::UnicodeString composed_form(const icu::UnicodeString& text) {
+  UErrorCode status = U_ZERO_ERROR;
+  static const icu::UnicodeSet known(icu::UnicodeString("[:Age=13.0:]"), status);
+  const icu::Normalizer2* nfc = icu::Normalizer2::getNFCInstance(status);
+  if (U_FAILURE(status)) {
+    fail(Kind::internal, "ICU does not start: {}", u_errorName(status));
+  }
+  const icu::UnicodeString composed = icu::FilteredNormalizer2(*nfc, known).normalize(text, status);
+  if (U_FAILURE(status)) {
+    fail(Kind::internal, "ICU cannot normalize text: {}", u_errorName(status));
+  }
+  return composed;
+}
+
 /// NFC, white space to single spaces, each code point lower-cased by itself: transformers' normalizer.
 std::vector<UChar32> normalized(std::string_view text) {
   std::int32_t at = 0;
@@ -116,13 +132,8 @@ std::vector<UChar32> normalized(std::string_view text) {
            static_cast<unsigned>(static_cast<std::uint8_t>(text[static_cast<std::size_t>(start)])));
     }
   }
-  UErrorCode status = U_ZERO_ERROR;
-  const icu::Normalizer2* nfc = icu::Normalizer2::getNFCInstance(status);
-  const icu::UnicodeString composed = nfc->normalize(
-      icu::UnicodeString::fromUTF8(icu::StringPiece(text.data(), length)), status);
-  if (U_FAILURE(status)) {
-    fail(Kind::internal, "ICU cannot normalize text: {}", u_errorName(status));
-  }
+  const icu::UnicodeString composed =
+      composed_form(icu::UnicodeString::fromUTF8(icu::StringPiece(text.data(), length)));
   std::vector<UChar32> points;
   points.reserve(static_cast<std::size_t>(composed.length()));
   for (std::int32_t i = 0; i < composed.length(); i = composed.moveIndex32(i, 1)) {

@@ -6,18 +6,12 @@
 #include <vector>
 
 #include "core/files.h"
+#include "core/message.h"
 
 namespace longhand {
 
-/// One turn of a conversation; role is "system", "user" or "assistant".
-struct Message {
-  std::string role;
-  std::string content;
-  bool operator==(const Message&) const = default;
-};
-
-/// A JSON file: {"name", "source", "system", "user": "… '{prompt}'", "turns": [{"user": "a man…",
-/// "assistant": "…"}], "style": {"lower_case": bool, "opening": …}}. DALL·E 3's is data/templates/dalle3.json.
+/// A JSON file: {"name", "source", "system", "user": "… '{prompt}'", "turns": [{"user", "assistant"}]}.
+/// DALL·E 3's is data/templates/dalle3.json.
 struct Template {
   std::string name;
   std::string system;
@@ -35,7 +29,7 @@ struct Template {
   std::vector<Message> shared() const;
   /// The user's turn for a prompt.
   Message ask(std::string_view prompt) const;
-  /// Extra turns that modify an earlier caption: user(prompt or caption's own words), assistant(caption), user(change).
+  /// Turns that ask for a change of an earlier caption, as the report's second example does.
   std::vector<Message> modify(std::string_view prompt, std::string_view caption,
                               std::string_view change) const;
 };
