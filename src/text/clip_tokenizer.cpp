@@ -112,7 +112,8 @@ icu::UnicodeString composed_form(const icu::UnicodeString& text) {
   if (U_FAILURE(status)) {
     fail(Kind::internal, "ICU does not start: {}", u_errorName(status));
   }
-  const icu::UnicodeString composed = icu::FilteredNormalizer2(*nfc, known).normalize(text, status);
+  const icu::FilteredNormalizer2 filtered(*nfc, known);
+  const icu::UnicodeString composed = static_cast<const icu::Normalizer2&>(filtered).normalize(text, status);
   if (U_FAILURE(status)) {
     fail(Kind::internal, "ICU cannot normalize text: {}", u_errorName(status));
   }

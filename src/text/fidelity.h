@@ -1,4 +1,5 @@
-// Does a caption keep what the prompt asked for? Words, numbers, colours, relations, quoted text; loops count against it.
+// Does a caption keep what the prompt asked for? Words, numbers, colours, relations, quoted text; loops count
+// against it.
 #pragma once
 
 #include <string>
@@ -11,7 +12,23 @@ namespace longhand {
 struct Demand {
   enum class Kind { word, number, colour, relation, quote };
   Kind kind;
-  std::string text;  // as the prompt says it: "two dogs", "red", "on top of", "Deep Learning"
+  std::string text;  // as the prompt says it: "dogs", "two dogs", "red car", "on top of", "Deep Learning"
+  std::vector<std::string> stems;  // number, colour: itself, then its noun's stem; word: its stem
+};
+
+/// Share of the demands of one kind that a caption keeps.
+struct Kept {
+  int kept = 0;
+  int asked = 0;
+};
+
+struct Verdict {
+  /// 0…1. Demands weigh 4 (quotes: they are exact or wrong), 2 (numbers and colours with their nouns, where DALL·E 3's
+  /// own failures lie), 1 (words and relations); less `repetition`.
+  double score = 1;
+  std::vector<std::string> lost;
+  Kept words, numbers, colours, relations, quotes;
+  double repetition = 0;
 };
 
 /// What a prompt asks for. Made once a prompt, matched against many captions.
@@ -19,26 +36,14 @@ class Demands {
  public:
   explicit Demands(std::string_view prompt);
   const std::vector<Demand>& all() const { return demands_; }
-
-  struct Verdict {
-    double score = 1;               // 0…1: weighted share kept, less penalties for repetition
-    std::vector<std::string> lost;  // what was asked and is not there
-    int words_kept = 0, words_asked = 0;
-    int numbers_kept = 0, numbers_asked = 0;    // numbers with their nouns
-    int colours_kept = 0, colours_asked = 0;    // colours with their nouns
-    int relations_kept = 0, relations_asked = 0;
-    int quotes_kept = 0, quotes_asked = 0;      // letter for letter
-    double repetition = 0;          // share of the caption that repeats itself
-  };
-  /// Inflection allowed ("dog" is kept by "dogs", "sit" by "sitting"; "2" by "two").
+  /// Inflection allowed: "dog" is kept by "dogs", "sit" by "sitting", "2" by "two".
   Verdict judge(std::string_view caption) const;
 
  private:
-  std::string prompt_;
   std::vector<Demand> demands_;
 };
 
-/// Share of a text that says again what it said (repeated clauses and word n-grams), 0…1.
+/// Share of a text's runs of four words that it said before, 0…1.
 double repetition(std::string_view text);
 
 }  // namespace longhand

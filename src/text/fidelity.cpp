@@ -1,0 +1,324 @@
+#include "text/fidelity.h"
+
+#include <libstemmer.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <map>
+#include <memory>
+#include <set>
+
+#include "core/error.h"
+
+namespace longhand {
+namespace {
+
+using Words = std::vector<std::string>;
+
+const std::set<std::string>& stop_words() {
+  static const std::set<std::string> words = {
+      "a",     "an",    "the",   "of",    "and",   "or",    "in",    "on",   "at",    "to",   "is",
+      "are",   "was",   "were",  "be",    "been",  "being", "it",    "its",  "this",  "that", "these",
+      "those", "with",  "by",    "for",   "from",  "as",    "there", "his",  "her",   "their", "which",
+      "who",   "into",  "so",    "but",   "not",   "no",    "can",   "you",  "your",  "one",  "other",
+      "has",   "have",  "had",   "do",    "does",  "he",    "she",   "they", "them",  "we",   "i",
+      "my",    "me",    "when",  "where", "while", "than",  "then",  "very", "also",  "each", "both",
+      "only",  "up",    "down",  "over",  "out",   "off",   "all",   "some", "s",     "t",    "colored",
+      "coloured", "color", "colour", "saying", "says", "say", "written", "being", "typically", "such",
+      "left",  "right", "top",   "under", "underneath", "below", "above", "beneath", "behind", "front",
+      "next",  "beside", "inside", "between"};
+  return words;
+}
+
+const std::map<std::string, std::string>& number_words() {
+  static const std::map<std::string, std::string> words = {
+      {"one", "1"}, {"single", "1"}, {"two", "2"}, {"pair", "2"}, {"couple", "2"}, {"three", "3"}, {"four", "4"},
+      {"five", "5"}, {"six", "6"}, {"seven", "7"}, {"eight", "8"}, {"nine", "9"}, {"ten", "10"}};
+  return words;
+}
+
+const std::set<std::string>& colours() {
+  static const std::set<std::string> words = {"red",   "orange", "yellow", "green", "blue",
+                                              "purple", "pink",  "brown",  "black", "white",
+                                              "gray",  "grey"};
+  return words;
+}
+
+/// Phrases that say the same relation.
+const std::vector<std::pair<std::string, std::vector<std::string>>>& relations() {
+  static const std::vector<std::pair<std::string, std::vector<std::string>>> classes = {
+      {"left of", {"left of", "left side of", "to the left", "on the left"}},
+      {"right of", {"right of", "right side of", "to the right", "on the right"}},
+      {"on top of", {"on top of", "atop", "on the top of"}},
+      {"under", {"underneath", "under", "beneath", "below"}},
+      {"above", {"above", "over"}},
+      {"behind", {"behind"}},
+      {"in front of", {"in front of"}},
+      {"next to", {"next to", "beside", "alongside", "side by side"}},
+      {"inside", {"inside", "within"}},
+      {"between", {"between"}}};
+  return classes;
+}
+
+std::string stem(const std::string& word) {
+  static const std::map<std::string, std::string> irregular = {
+      {"mice", "mouse"}, {"men", "man"}, {"women", "woman"}, {"people", "person"}, {"feet", "foot"},
+      {"teeth", "tooth"}, {"children", "child"}, {"sat", "sit"}, {"stood", "stand"}, {"ate", "eat"},
+      {"eaten", "eat"}, {"made", "make"}, {"ridden", "ride"}, {"rode", "ride"}, {"grey", "gray"},
+      {"leaves", "leaf"}, {"knives", "knife"}, {"held", "hold"}, {"wore", "wear"}, {"worn", "wear"}};
+  const auto found = irregular.find(word);
+  const std::string& base = found == irregular.end() ? word : found->second;
+  using Stemmer = std::unique_ptr<sb_stemmer, decltype(&sb_stemmer_delete)>;
+  thread_local const Stemmer stemmer(sb_stemmer_new("english", nullptr), &sb_stemmer_delete);
+  const sb_symbol* result =
+      sb_stemmer_stem(stemmer.get(), reinterpret_cast<const sb_symbol*>(base.data()),
+                      static_cast<int>(base.size()));
+  return {reinterpret_cast<const char*>(result),
+          static_cast<std::size_t>(sb_stemmer_length(stemmer.get()))};
+}
+
+bool is_word_byte(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 || (c & 0x80) != 0;
+}
+
+/// Lower-case words; bytes beyond ASCII belong to words; ends of sentences and commas become ".".
+Words words_of(std::string_view text) {
+  Words words;
+  std::string word;
+  const auto flush = [&] {
+    if (!word.empty()) {
+      words.push_back(word);
+      word.clear();
+    }
+  };
+  for (const char c : text) {
+    if (is_word_byte(c)) {
+      word += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    } else if (c != '\'') {
+      flush();
+      if (c == '.' || c == ',' || c == ';' || c == '!' || c == '?') {
+        words.emplace_back(".");
+      }
+    }
+  }
+  flush();
+  return words;
+}
+
+/// Texts in quotation marks: "…", “…”, ‘…’ and '…' where the marks are not apostrophes.
+std::vector<std::string> quotes_of(std::string_view text) {
+  std::vector<std::string> found;
+  const auto take = [&](std::string_view open, std::string_view close, bool plain) {
+    std::size_t at = 0;
+    while ((at = text.find(open, at)) != std::string_view::npos) {
+      const std::size_t start = at + open.size();
+      std::size_t end = text.find(close, start);
+      if (plain && at > 0 && is_word_byte(text[at - 1])) {
+        at = start;
+        continue;
+      }
+      while (plain && end != std::string_view::npos && end + 1 < text.size() &&
+             is_word_byte(text[end + 1])) {
+        end = text.find(close, end + 1);
+      }
+      if (end == std::string_view::npos) {
+        return;
+      }
+      if (end > start) {
+        found.emplace_back(text.substr(start, end - start));
+      }
+      at = end + close.size();
+    }
+  };
+  take("\"", "\"", false);
+  take("“", "”", false);
+  take("‘", "’", false);
+  take("'", "'", true);
+  return found;
+}
+
+std::string normal_number(const std::string& word) {
+  const auto found = number_words().find(word);
+  if (found != number_words().end()) {
+    return found->second;
+  }
+  const bool digits = !word.empty() && word.size() < 6 && std::ranges::all_of(word, [](unsigned char c) { return std::isdigit(c); });
+  return digits ? word : "";
+}
+
+bool is_content(const std::string& word) {
+  return word != "." && !stop_words().contains(word) && normal_number(word).empty();
+}
+
+/// The noun that a number or colour at `at` belongs to: the last content word of the run after it, short of a
+/// stop word, number or colour ("two small dogs" → "dogs").
+std::string noun_after(const Words& words, std::size_t at) {
+  std::string noun;
+  for (std::size_t i = at + 1; i < words.size() && i <= at + 4; ++i) {
+    const std::string& word = words[i];
+    if (word == "colored" || word == "coloured" || word == "of" || colours().contains(word)) {
+      if (noun.empty()) {
+        continue;
+      }
+      break;
+    }
+    if (!is_content(word)) {
+      break;
+    }
+    noun = word;
+    if (word.ends_with("ing")) {
+      break;
+    }
+  }
+  return noun;
+}
+
+bool has_phrase(const std::string& padded, const std::string& phrase) {
+  return padded.find(" " + phrase + " ") != std::string::npos;
+}
+
+std::string joined(const Words& words) {
+  std::string text = " ";
+  for (const std::string& word : words) {
+    text += word + " ";
+  }
+  return text;
+}
+
+/// True where `value` (a number or colour) stands at most four words before the noun, in one clause.
+bool holds_before(const Words& words, const Words& stems, const std::string& value,
+                  const std::string& noun) {
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string number = normal_number(words[i]);
+    const bool one = value == "1" && (words[i] == "a" || words[i] == "an");
+    if (stem(words[i]) != value && number != value && !one) {
+      continue;
+    }
+    for (std::size_t j = i + 1; j < words.size() && j <= i + 4 && words[j] != "."; ++j) {
+      if (stems[j] == noun) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+/// "the car is red": a colour after its noun and a form of to be, in one clause.
+bool holds_after(const Words& words, const Words& stems, const std::string& colour,
+                 const std::string& noun) {
+  for (std::size_t i = 0; i + 2 < words.size(); ++i) {
+    if (stems[i] == noun && (words[i + 1] == "is" || words[i + 1] == "are") && stems[i + 2] == colour) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+Demands::Demands(std::string_view prompt) {
+  std::string rest(prompt);
+  for (const std::string& quote : quotes_of(prompt)) {
+    demands_.push_back({Demand::Kind::quote, quote, {}});
+    rest.erase(rest.find(quote), quote.size());
+  }
+  const Words words = words_of(rest);
+  std::set<std::string> seen;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string& word = words[i];
+    const std::string number = normal_number(word);
+    const bool colour = colours().contains(word);
+    if (!number.empty() || colour) {
+      const std::string noun = noun_after(words, i);
+      const std::string value = colour ? stem(word) : number;
+      if (!noun.empty() && seen.insert(value + " " + stem(noun)).second) {
+        demands_.push_back({colour ? Demand::Kind::colour : Demand::Kind::number, word + " " + noun,
+                            {value, stem(noun)}});
+      } else if (colour && seen.insert(value).second) {
+        demands_.push_back({Demand::Kind::word, word, {value}});
+      }
+    } else if (is_content(word) && seen.insert(stem(word)).second) {
+      demands_.push_back({Demand::Kind::word, word, {stem(word)}});
+    }
+  }
+  const std::string padded = joined(words);
+  for (const auto& [name, phrases] : relations()) {
+    if (std::ranges::any_of(phrases, [&](const auto& phrase) { return has_phrase(padded, phrase); })) {
+      demands_.push_back({Demand::Kind::relation, name, {}});
+    }
+  }
+}
+
+Verdict Demands::judge(std::string_view caption) const {
+  const Words words = words_of(caption);
+  Words stems;
+  for (const std::string& word : words) {
+    stems.push_back(stem(word));
+  }
+  const std::set<std::string> have(stems.begin(), stems.end());
+  const std::string padded = joined(words);
+  Verdict verdict;
+  double weight_kept = 0, weight_asked = 0;
+  for (const Demand& demand : demands_) {
+    bool kept = false;
+    double weight = 1;
+    Kept* count = &verdict.words;
+    switch (demand.kind) {
+      case Demand::Kind::quote:
+        kept = caption.find(demand.text) != std::string_view::npos;
+        count = &verdict.quotes;
+        weight = 4;
+        break;
+      case Demand::Kind::number:
+      case Demand::Kind::colour:
+        kept = holds_before(words, stems, demand.stems[0], demand.stems[1]) ||
+               holds_after(words, stems, demand.stems[0], demand.stems[1]);
+        count = demand.kind == Demand::Kind::number ? &verdict.numbers : &verdict.colours;
+        weight = 2;
+        break;
+      case Demand::Kind::word:
+        kept = have.contains(demand.stems[0]);
+        break;
+      case Demand::Kind::relation: {
+        const auto& phrases = std::ranges::find(relations(), demand.text, [](const auto& each) { return each.first; })->second;
+        kept = std::ranges::any_of(phrases, [&](const auto& phrase) { return has_phrase(padded, phrase); });
+        count = &verdict.relations;
+        break;
+      }
+    }
+    ++count->asked;
+    count->kept += kept ? 1 : 0;
+    weight_asked += weight;
+    weight_kept += kept ? weight : 0;
+    if (!kept) {
+      verdict.lost.push_back(demand.text);
+    }
+  }
+  verdict.repetition = repetition(caption);
+  const double share = weight_asked == 0 ? 1 : weight_kept / weight_asked;
+  verdict.score = std::max(0.0, share - verdict.repetition);
+  return verdict;
+}
+
+double repetition(std::string_view text) {
+  Words words = words_of(text);
+  std::erase(words, ".");
+  constexpr std::size_t run = 4;
+  if (words.size() < run) {
+    return 0;
+  }
+  std::set<std::string> seen;
+  int repeated = 0;
+  const std::size_t runs = words.size() - run + 1;
+  for (std::size_t i = 0; i < runs; ++i) {
+    std::string key;
+    for (std::size_t j = 0; j < run; ++j) {
+      key += words[i + j] + " ";
+    }
+    repeated += seen.insert(key).second ? 0 : 1;
+  }
+  return static_cast<double>(repeated) / static_cast<double>(runs);
+}
+
+}  // namespace longhand

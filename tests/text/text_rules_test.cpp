@@ -1,0 +1,104 @@
+// Templates, sentences within a budget, and what a caption keeps of a prompt.
+#include <doctest/doctest.h>
+
+#include "core/error.h"
+#include "core/random.h"
+#include "text/fidelity.h"
+#include "text/sentences.h"
+#include "text/template.h"
+
+using namespace longhand;
+
+TEST_CASE("the report's template") {
+  const Template dalle3 = Template::load("dalle3");
+  const auto shared = dalle3.shared();
+  REQUIRE(shared.size() == 7);
+  CHECK(shared[0].role == "system");
+  CHECK(shared[6].content.starts_with("a frog sits on a worn table"));
+  CHECK(dalle3.ask("a cat").content.ends_with("'a cat'"));
+  CHECK(dalle3.modify("a cat", "a cat.", "make it red").size() == 3);
+}
+
+TEST_CASE("broken templates say what they lack") {
+  for (const char* json : {"", "[]", "{}", R"({"name":"x"})", R"({"name":1,"system":"s","user":"{prompt}"})",
+                           R"({"name":"x","system":"s","user":"no place"})",
+                           R"({"name":"x","system":"s","user":"{prompt}","turns":3})",
+                           R"({"name":"x","system":"s","user":"{prompt}","turns":[{"user":"u"}]})"}) {
+    CHECK_THROWS_WITH_AS(Template::parse(json, "t.json"), doctest::Contains("t.json"), Error);
+  }
+}
+
+TEST_CASE("finished and unfinished") {
+  for (const char* text : {"A cat.", "Is it?", "He said \"stop.\"", "A sign (red)."}) {
+    CHECK_MESSAGE(ends_finished(text), text);
+  }
+  for (const char* text : {"", "A cat", "A cat,", "Mr.", "A sign says \"stop.", "with a"}) {
+    CHECK_FALSE_MESSAGE(ends_finished(text), text);
+  }
+}
+
+TEST_CASE("whatever is cut fits the budget and is finished") {
+  const auto tokenizer = ClipTokenizer::shared();
+  const std::string pieces[] = {"a", "cat", "sits", "on,", "the", "mat.", "\"Deep", "Learning\"", "Mr.", "🐈",
+                                "and", "with", "!?", "supercalifragilisticexpialidocious", "...", "\n", "''"};
+  for (std::uint64_t i = 0; i < 2000; ++i) {
+    Random random({3, i});
+    std::string text;
+    for (int words = 1 + random.below(120); words > 0; --words) {
+      text += random.pick(pieces) + " ";
+    }
+    const int budget = 5 + random.below(75);
+    const std::string cut = cut_to_fit(text, *tokenizer, budget);
+    CHECK(tokenizer->count(cut) <= budget);
+    if (!tidy(text).empty()) {
+      CHECK_FALSE(cut.empty());
+    }
+    const std::string front = prompt_in_front("two cats on a mat", text, *tokenizer, budget);
+    CHECK(tokenizer->count(front) <= budget);
+  }
+  CHECK(cut_to_fit("A cat sits. A dog runs away from", *tokenizer, 77) == "A cat sits.");
+  CHECK(cut_to_fit("a cat sits on a mat, and a", *tokenizer, 77) == "a cat sits on a mat.");
+}
+
+TEST_CASE("prompts from outside are checked") {
+  CHECK_NOTHROW(check_prompt("a cat\nand a dog", "row 1"));
+  for (const std::string& prompt :
+       {std::string(), std::string("  \n"), std::string(1 << 20, 'a'), std::string("\xff\xfe"),
+        std::string("a\x01b"), std::string("a\0b", 3)}) {
+    CHECK_THROWS_WITH_AS(check_prompt(prompt, "row 7 of x.csv"), doctest::Contains("row 7"), Error);
+  }
+}
+
+TEST_CASE("what a caption keeps") {
+  struct Case {
+    const char* prompt;
+    const char* caption;
+    std::vector<std::string> lost;
+  };
+  const Case cases[] = {
+      {"A red colored car.", "a red car stands on a street.", {}},
+      {"A red colored car.", "a blue car near a red house.", {"red car"}},
+      {"A red colored car.", "the car is red and shiny.", {}},
+      {"One cat and two dogs sitting on the grass.", "one cat and two small dogs sit on green grass.", {}},
+      {"One cat and two dogs sitting on the grass.", "two cats and two dogs sit on a bed of grass.", {"one cat"}},
+      {"Three cars on the street.", "3 cars are parked on the street.", {}},
+      {"A black apple and a green backpack.", "a green apple and a black backpack.", {"black apple", "green backpack"}},
+      {"A carrot on the left of a broccoli.", "to the left of the broccoli lies a carrot.", {}},
+      {"A carrot on the left of a broccoli.", "a carrot and some broccoli.", {"left of"}},
+      {"A sign that says 'Deep Learning'.", "a sign that reads \"Deep Learning\".", {}},
+      {"A sign that says 'Deep Learning'.", "a sign that reads deep learning.", {"Deep Learning"}},
+      {"a frog playing dominoes", "a young woman wearing a red dress.", {"frog", "playing", "dominoes"}},
+      {"A mouse eating cheese", "two mice ate some cheese.", {}},
+      {"the dog's bone isn't big", "a dog with a big bone.", {"isnt"}},
+  };
+  for (const Case& each : cases) {
+    const Verdict verdict = Demands(each.prompt).judge(each.caption);
+    CHECK_MESSAGE(verdict.lost == each.lost, each.prompt, " / ", each.caption);
+    CHECK((verdict.score == 1) == each.lost.empty());
+  }
+}
+
+TEST_CASE("loops count against a caption") {
+  CHECK(repetition("a cat sits on a mat in the sun.") == 0);
+  CHECK(repetition("a cat sits on a mat, a cat sits on a mat, a cat sits on a mat.") > 0.4);
+}
