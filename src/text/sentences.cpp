@@ -75,6 +75,20 @@ std::string as_sentence(std::string_view clause) {
   return ends_finished(text) ? text : text + ".";
 }
 
+/// Without the bytes of a last character that was cut in two.
+std::string whole_characters(std::string text) {
+  while (!text.empty()) {
+    std::int32_t at = static_cast<std::int32_t>(text.size());
+    UChar32 point = 0;
+    U8_PREV(text.data(), 0, at, point);
+    if (point >= 0) {
+      break;
+    }
+    text.pop_back();
+  }
+  return text;
+}
+
 }  // namespace
 
 bool ends_finished(std::string_view text) {
@@ -121,7 +135,7 @@ std::string cut_to_fit(std::string_view whole, const ClipTokenizer& tokenizer, i
   std::vector<int> ids = tokenizer.encode(text);
   while (!ids.empty()) {
     ids.pop_back();
-    std::string part = as_sentence(tokenizer.decode(ids));
+    std::string part = as_sentence(whole_characters(tokenizer.decode(ids)));
     if (fits(part)) {
       return part;
     }

@@ -39,7 +39,7 @@ TEST_CASE("finished and unfinished") {
 
 TEST_CASE("whatever is cut fits the budget and is finished") {
   const auto tokenizer = ClipTokenizer::shared();
-  const std::string pieces[] = {"a", "cat", "sits", "on,", "the", "mat.", "\"Deep", "Learning\"", "Mr.", "🐈",
+  const std::vector<std::string> pieces = {"a", "cat", "sits", "on,", "the", "mat.", "\"Deep", "Learning\"", "Mr.", "🐈",
                                 "and", "with", "!?", "supercalifragilisticexpialidocious", "...", "\n", "''"};
   for (std::uint64_t i = 0; i < 2000; ++i) {
     Random random({3, i});
