@@ -10,6 +10,7 @@ namespace longhand {
 namespace {
 
 struct WorldRequest {
+  bool list = false;
   std::string sheet;
   std::string out;
   int count = 48;
@@ -18,6 +19,7 @@ struct WorldRequest {
   std::int64_t seed = 0;
 
   static constexpr auto fields = std::tuple{
+      field("list", &WorldRequest::list, "print what the world is made of, as JSON"),
       field("sheet", &WorldRequest::sheet, "write a contact sheet to this PNG; captions are printed"),
       field("out", &WorldRequest::out, "write pictures and captions.jsonl to this folder"),
       field("count", &WorldRequest::count, "how many scenes", 1, 1e7),
@@ -66,6 +68,13 @@ void write_folder(const World& world, const WorldRequest& request) {
   write_file_atomically(fs::path(request.out) / "captions.jsonl", captions);
 }
 
+void print_list(const World& world) {
+  const nlohmann::json list = {{"things", world.things()},   {"styles", world.styles()},
+                               {"places", world.places()},   {"colours", world.colours()},
+                               {"relations", World::relations()}};
+  fmt::print("{}\n", list.dump(1));
+}
+
 }  // namespace
 
 std::function<int()> declare_world(CLI::App& app) {
@@ -73,13 +82,17 @@ std::function<int()> declare_world(CLI::App& app) {
   add_fields(app, *request);
   app.footer(
       "Scenes with known truth, which the embedded model is trained on.\n\n"
+      "  longhand world --list\n"
       "  longhand world --sheet sheet.png\n"
       "  longhand world --out scenes --count 1000 --seed 7");
   return [request] {
-    if (request->sheet.empty() && request->out.empty()) {
-      fail(Kind::invalid_argument, "say where to: --sheet FILE.png or --out FOLDER");
+    if (!request->list && request->sheet.empty() && request->out.empty()) {
+      fail(Kind::invalid_argument, "say what for: --list, --sheet FILE.png or --out FOLDER");
     }
     const World world;
+    if (request->list) {
+      print_list(world);
+    }
     if (!request->sheet.empty()) {
       write_sheet(world, *request);
     }

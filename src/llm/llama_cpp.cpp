@@ -273,9 +273,7 @@ Llama::Llama(const fs::path& gguf, const LlamaOptions& options) : options_(optio
     fail(Kind::corrupt, "{} is not a GGUF file; name a model in llama.cpp's format", gguf.string());
   }
   Log::shared().take();
-  llama_model_params parameters = llama_model_default_params();
-  parameters.use_mmap = true;
-  model_.reset(llama_model_load_from_file(gguf.c_str(), parameters));
+  model_.reset(llama_model_load_from_file(gguf.c_str(), llama_model_default_params()));
   if (model_ == nullptr) {
     fail(Kind::corrupt, "{} is not a whole GGUF model: {}", gguf.string(), Log::shared().take());
   }

@@ -32,7 +32,9 @@ int sample_token(std::vector<Candidate> candidates, const Sampling& sampling,
   if (candidates.empty()) {
     return -1;
   }
-  std::ranges::stable_sort(candidates, std::greater{}, &Candidate::logit);
+  std::ranges::sort(candidates, [](const Candidate& a, const Candidate& b) {
+    return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
+  });
   if (sampling.temperature <= 0) {
     return candidates.front().token;
   }

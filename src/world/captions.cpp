@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cctype>
+#include <vector>
 
 #include "world/layout.h"
 #include "world/places.h"
@@ -12,66 +13,92 @@ namespace longhand {
 namespace {
 
 std::string plural(const std::string& thing) {
-  if (thing == "sheep" || thing == "fish") {
+  if (thing == "sheep" || thing == "fish" || thing == "scissors") {
     return thing;
   }
   if (thing == "mouse") {
     return "mice";
   }
-  if (thing == "wine glass" || thing == "octopus" || thing == "bus") {
+  const bool hisses = thing.ends_with("s") || thing.ends_with("ch") || thing.ends_with("sh") ||
+                      thing.ends_with("x");
+  if (hisses || thing == "tomato") {
     return thing + "es";
   }
-  if (thing.ends_with("ch") || thing.ends_with("sh") || thing.ends_with("x")) {
-    return thing + "es";
-  }
-  if (thing.ends_with("y") && thing != "monkey" && thing != "donkey" && thing != "key") {
+  const bool vowel_before_y = thing.ends_with("ey") || thing.ends_with("oy");
+  if (thing.ends_with("y") && !vowel_before_y) {
     return thing.substr(0, thing.size() - 1) + "ies";
   }
-  return thing.ends_with("s") ? thing : thing + "s";
+  return thing + "s";
 }
 
-std::string article(const std::string& noun) {
-  return std::string("aeiou").find(noun[0]) != std::string::npos ? "an" : "a";
+std::string named(const Figure& figure) {
+  return figure.count == 1 ? figure.thing : plural(figure.thing);
+}
+
+/// Takes the verb "are".
+bool many(const Figure& figure) { return figure.count > 1 || figure.thing == "scissors"; }
+
+const char* be(const Figure& figure) { return many(figure) ? "are" : "is"; }
+
+std::string with_article(const std::string& words) {
+  // "a unicorn"'s kind does not occur among the things; "an orange", "an umbrella" do.
+  return (std::string("aeiou").find(words[0]) != std::string::npos ? "an " : "a ") + words;
 }
 
 /// "a red car", "two dogs", "one cat" where counts are spelled out.
-std::string phrase(const Figure& figure, const std::string& adjective, bool spell_one) {
+std::string phrase(const Figure& figure, const std::string& adjective = "", bool spell_one = false) {
   static constexpr std::array words = {"zero", "one", "two", "three", "four"};
-  std::string noun = figure.count == 1 ? figure.thing : plural(figure.thing);
+  std::string noun = named(figure);
   if (!figure.colour.empty()) {
     noun = figure.colour + " " + noun;
   }
   if (!adjective.empty()) {
     noun = adjective + " " + noun;
   }
+  if (figure.thing == "scissors") {
+    return noun;
+  }
+  if (figure.thing == "bread") {
+    return adjective.empty() ? noun : with_article(noun.substr(0, noun.size() - 5) + "loaf of bread");
+  }
+  if (figure.thing == "sun" && figure.colour.empty() && adjective.empty()) {
+    return "the sun";
+  }
   if (figure.count == 1 && !spell_one) {
-    return (figure.thing == "grapes" || figure.thing == "cherries" ? "" : article(noun) + " ") + noun;
+    return with_article(noun);
   }
   return std::string(words[static_cast<std::size_t>(figure.count)]) + " " + noun;
 }
 
+std::string one_of(Random& random, std::initializer_list<const char*> choices) {
+  return random.pick(std::vector<const char*>(choices));
+}
+
 std::string relation_words(const std::string& relation, Random& random) {
-  const auto either = [&](std::initializer_list<const char*> choices) {
-    return std::string(random.pick(std::vector<const char*>(choices)));
-  };
   if (relation == "left of") {
-    return either({"to the left of", "on the left of", "left of"});
+    return one_of(random, {"to the left of", "on the left of", "left of"});
   }
   if (relation == "right of") {
-    return either({"to the right of", "on the right of", "right of"});
+    return one_of(random, {"to the right of", "on the right of", "right of"});
   }
   if (relation == "on") {
-    return either({"on top of", "on top of", "on"});
+    return one_of(random, {"on top of", "on top of", "on"});
   }
   if (relation == "under") {
-    return either({"underneath", "under"});
+    return one_of(random, {"underneath", "under"});
+  }
+  if (relation == "next to") {
+    return one_of(random, {"next to", "next to", "beside"});
   }
   return relation;
 }
 
-std::string style_words(const std::string& style) {
-  return style == "shaded" ? "with soft shading"
-                           : style == "flat" ? "in a flat style" : "with bold outlines";
+std::string style_words(const std::string& style, Random& random) {
+  if (style == "shaded") {
+    return one_of(random, {"softly shaded", "drawn with soft shading"});
+  }
+  return style == "flat" ? one_of(random, {"in a flat style", "drawn in a flat style"})
+                         : one_of(random, {"with bold outlines", "drawn with bold outlines"});
 }
 
 std::string capitalised(std::string text) {
@@ -79,65 +106,114 @@ std::string capitalised(std::string text) {
   return text;
 }
 
+/// "A red colored car", as DrawBench asks for colours.
+std::string coloured_phrase(const Figure& figure, Random& random) {
+  return with_article(fmt::format("{} {} {}", figure.colour,
+                                  one_of(random, {"colored", "colored", "coloured"}),
+                                  figure.thing));
+}
+
+bool counted(const Scene& scene) {
+  return scene.figures.size() == 2 && scene.figures[0].count + scene.figures[1].count > 2;
+}
+
+std::string short_pair(const Scene& scene, Random& random) {
+  const std::string a = phrase(scene.figures[0], "", counted(scene));
+  const std::string b = phrase(scene.figures[1], "", counted(scene));
+  const bool plain = scene.relation == "next to" && (counted(scene) || random.chance(0.75));
+  return plain ? a + " and " + b : a + " " + relation_words(scene.relation, random) + " " + b;
+}
+
+std::string short_single(const Scene& scene, Random& random) {
+  const Figure& figure = scene.figures[0];
+  const bool plain = figure.count == 1 && figure.thing != "bread" && figure.thing != "scissors";
+  if (plain && !figure.colour.empty() && random.chance(0.3)) {
+    return coloured_phrase(figure, random);
+  }
+  if (plain && random.chance(0.06)) {
+    return figure.colour.empty() ? figure.thing : figure.colour + " " + figure.thing;
+  }
+  const bool sized = random.chance(0.15) && figure.count == 1 && scene.size != "medium";
+  return phrase(figure, sized ? scene.size : "", plain && random.chance(0.1));
+}
+
+/// How two figures are placed, beyond the relation's own words; "" where those say all.
+std::string sides(const Scene& scene, const SpriteSet& sprites) {
+  const Figure &a = scene.figures[0], &b = scene.figures[1];
+  const std::string& relation = scene.relation;
+  if (relation == "next to" || relation == "left of" || relation == "right of") {
+    return fmt::format("The {} {} {} and the {} {} {}. ", named(a), be(a),
+                       position_of(scene, sprites, 0), named(b), be(b),
+                       position_of(scene, sprites, 1));
+  }
+  return "";
+}
+
+std::string colours_again(const Scene& scene) {
+  const Figure &a = scene.figures[0], &b = scene.figures[1];
+  if (!a.colour.empty() && !b.colour.empty()) {
+    return fmt::format("The {} {} {} and the {} {} {}. ", named(a), be(a), a.colour, named(b), be(b),
+                       b.colour);
+  }
+  const Figure& one = a.colour.empty() ? b : a;
+  return one.colour.empty() ? "" : fmt::format("The {} {} {}. ", named(one), be(one), one.colour);
+}
+
+std::string arrangement(const Scene& scene, const SpriteSet& sprites) {
+  const Figure& figure = scene.figures[0];
+  if (figure.count == 1) {
+    return fmt::format("The {} {} {} of the picture. ", named(figure), be(figure),
+                       position_of(scene, sprites));
+  }
+  return fmt::format("The {} {} are {}. ", figure.count == 2   ? "two"
+                                           : figure.count == 3 ? "three"
+                                                               : "four",
+                     named(figure), figure.count == 4 ? "in two rows" : "side by side");
+}
+
 }  // namespace
 
 std::string World::short_caption(const Scene& scene, Random& random) const {
-  const Figure& first = scene.figures[0];
   const Place& place = place_named(scene.place);
-  std::string text;
-  if (scene.figures.size() == 1) {
-    const bool spelled = first.count == 1 && random.chance(0.15);
-    text = phrase(first, random.chance(0.15) ? scene.size : "", spelled);
-    if (!first.colour.empty() && first.count == 1 && !spelled && random.chance(0.3)) {
-      text = fmt::format("{} {} colored {}", article(first.colour), first.colour, first.thing);
-    }
-  } else {
-    const Figure& second = scene.figures[1];
-    const bool counted = first.count + second.count > 2;
-    const std::string a = phrase(first, "", counted), b = phrase(second, "", counted);
-    text = scene.relation == "next to" && (counted || random.chance(0.7))
-               ? a + " and " + b
-               : a + " " + relation_words(scene.relation, random) + " " + b;
+  std::string text = scene.figures.size() == 1 ? short_single(scene, random) : short_pair(scene, random);
+  const bool usual = scene.place == "on a plain white background" || scene.place == "on a green meadow";
+  if (random.chance(usual ? 0.3 : 0.5)) {
+    const bool sits = sprites_->kind(scene.figures[0].thing) == "animal" &&
+                      std::string(place.short_name).starts_with("on ") && random.chance(0.3);
+    text += (sits ? one_of(random, {" sitting ", " standing "}) : " ") +
+            std::string(random.chance(0.6) ? place.short_name : place.name);
   }
-  if (random.chance(0.4)) {
-    text += " " + std::string(random.chance(0.6) ? place.short_name : place.name);
+  if (random.chance(0.08)) {
+    text = one_of(random, {"an illustration of ", "a picture of ", "a drawing of "}) + text;
   }
-  if (random.chance(0.1)) {
-    text += ", " + style_words(scene.style);
+  if (random.chance(0.08)) {
+    text += ", " + style_words(scene.style, random);
   }
-  if (random.chance(0.5)) {
+  if (random.chance(0.6)) {
     text = capitalised(text);
   }
   return random.chance(0.5) ? text + "." : text;
 }
 
 std::string World::descriptive_caption(const Scene& scene, Random& random) const {
-  const Figure& first = scene.figures[0];
   const Place& place = place_named(scene.place);
+  const std::string style = style_words(scene.style, random);
   std::string text;
   if (scene.figures.size() == 1) {
-    const std::string size = first.count == 1 ? scene.size : "";
-    text = phrase(first, size == "medium" ? "medium sized" : size, false);
-    text += fmt::format(" {}, drawn {}. ", place.name, style_words(scene.style));
-    text += first.count == 1
-                ? fmt::format("the {} is {} of the picture", first.thing,
-                              position_of(scene, *sprites_))
-                : fmt::format("the {} are side by side", plural(first.thing));
-    if (first.count == 4) {
-      text.replace(text.rfind("side by side"), 12, "in two rows");
-    }
+    const Figure& figure = scene.figures[0];
+    const std::string size = figure.count > 1           ? ""
+                             : scene.size == "medium" ? "medium sized"
+                                                        : scene.size;
+    text = fmt::format("{} {}, {}. {}", phrase(figure, size), place.name, style,
+                       arrangement(scene, *sprites_));
   } else {
-    const Figure& second = scene.figures[1];
-    const bool counted = first.count + second.count > 2;
-    text = fmt::format("{} {} {} {}, drawn {}", phrase(first, "", counted),
-                       relation_words(scene.relation, random), phrase(second, "", counted),
-                       place.name, style_words(scene.style));
-    if (!first.colour.empty() && !counted) {
-      text += fmt::format(". the {} is {} and the {} is {}", first.thing, first.colour,
-                          second.thing, second.colour);
-    }
+    const bool spelled = counted(scene);
+    text = fmt::format("{} {} {} {}, {}. {}", phrase(scene.figures[0], "", spelled),
+                       relation_words(scene.relation, random),
+                       phrase(scene.figures[1], "", spelled), place.name, style,
+                       random.chance(0.5) ? sides(scene, *sprites_) : colours_again(scene));
   }
-  return text + ", and " + place.detail + ".";
+  return capitalised(text) + random.pick(place.details);
 }
 
 }  // namespace longhand

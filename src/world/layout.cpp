@@ -1,115 +1,205 @@
 #include "world/layout.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "world/places.h"
 
 namespace longhand {
 namespace {
 
+constexpr double edge = 0.03;  // what is kept free around all boxes
+
 double height_of(const std::string& size) {
-  return size == "large" ? 0.62 : size == "medium" ? 0.46 : 0.30;
+  return size == "large" ? 0.64 : size == "medium" ? 0.42 : 0.25;
 }
 
 bool flies(const std::string& kind) {
   return kind == "flyer" || kind == "aircraft" || kind == "sky";
 }
 
-/// Equal things side by side around `centre`.
-void row(std::vector<Box>& boxes, int figure, int count, double centre, double span, double base,
-         double height, bool shadow, Random& random) {
-  const double cell = span / count;
-  for (int i = 0; i < count; ++i) {
-    const double x = centre - span / 2 + cell * (i + 0.5) + random.uniform(-0.015, 0.015);
-    boxes.push_back({figure, x, base + random.uniform(-0.015, 0.015),
-                     std::min(height, cell * 1.15), cell * 0.94, shadow, false});
+class Layout {
+ public:
+  Layout(const Scene& scene, const SpriteSet& sprites)
+      : scene_(scene),
+        sprites_(sprites),
+        place_(place_named(scene.place)),
+        random_({scene.layout, 1}) {}
+
+  std::vector<Box> boxes() {
+    const std::string& relation = scene_.relation;
+    if (scene_.figures.size() == 1) {
+      one_figure();
+    } else if (relation == "on" || relation == "under") {
+      stacked(relation == "on" ? 0 : 1);
+    } else if (relation == "above" || relation == "below") {
+      apart(relation == "above" ? 0 : 1);
+    } else if (relation == "in front of" || relation == "behind") {
+      in_depth(relation == "in front of" ? 0 : 1);
+    } else {
+      side_by_side();
+    }
+    for (Box& box : boxes_) {
+      box.flipped = random_.chance(0.3);
+      box.centre = std::clamp(box.centre, edge + box.width / 2, 1 - edge - box.width / 2);
+      box.base = std::clamp(box.base, edge + box.height, 1 - edge);
+    }
+    return std::move(boxes_);
   }
-}
 
-std::vector<Box> one_figure(const Scene& scene, const SpriteSet& sprites, const Place& place,
-                            Random& random) {
-  const Figure& figure = scene.figures[0];
-  const double size = height_of(scene.size);
-  std::vector<Box> boxes;
-  const bool hovers = flies(sprites.kind(figure.thing)) || place.floating;
-  const double base =
-      hovers ? std::max(size + 0.06, random.uniform(0.50, 0.66)) : random.uniform(0.84, 0.92);
-  if (figure.count == 1) {
-    const double reach = size > 0.5 ? 0.07 : 0.24;
-    const double x = 0.5 + (random.chance(0.6) ? random.uniform(-0.04, 0.04)
-                                               : random.uniform(-reach, reach));
-    boxes.push_back({0, x, base, size, 0.80, !hovers, false});
-  } else if (figure.count < 4) {
-    row(boxes, 0, figure.count, 0.5, 0.94, base, size, !hovers, random);
-  } else {
-    row(boxes, 0, 2, 0.5, 0.72, base - 0.36, 0.34, false, random);
-    row(boxes, 0, 2, 0.5, 0.72, base, 0.34, !hovers, random);
+ private:
+  const Figure& figure(int index) const { return scene_.figures[static_cast<std::size_t>(index)]; }
+
+  /// A figure's thing as large as both limits let it be.
+  Box& put(int index, double centre, double base, double height, double width, bool shadow) {
+    const double aspect = sprites_.aspect(figure(index).thing, scene_.style);
+    const double fitting = std::min(height, width / aspect);
+    boxes_.push_back({index, centre, base, fitting, fitting * aspect, shadow, false});
+    return boxes_.back();
   }
-  return boxes;
-}
 
-std::vector<Box> side_by_side(const Scene& scene, const Place& place, Random& random) {
-  const int first = scene.figures[0].count, second = scene.figures[1].count;
-  const bool first_left = scene.relation == "left of" ||
-                          (scene.relation != "right of" && random.chance(0.5));
-  const double base = place.floating ? random.uniform(0.60, 0.70) : random.uniform(0.84, 0.91);
-  const double share = static_cast<double>(first) / (first + second);
-  const double left_share = 0.94 * (first_left ? share : 1 - share);
-  std::vector<Box> boxes;
-  const double size = first + second == 2 ? height_of(scene.size) * 0.82 : 0.40;
-  for (int figure = 0; figure < 2; ++figure) {
-    const bool left = (figure == 0) == first_left;
-    const double span = left ? left_share : 0.94 - left_share;
-    const double centre = left ? 0.03 + left_share / 2 : 0.97 - (0.94 - left_share) / 2;
-    row(boxes, figure, scene.figures[figure].count, centre, span, base, size, !place.floating,
-        random);
+  bool hovers(int index) const {
+    return place_.floating || flies(sprites_.kind(figure(index).thing));
   }
-  return boxes;
-}
 
-/// The upper figure on the lower one, or hovering well above it.
-std::vector<Box> stacked(int upper, bool touching, bool floating, Random& random) {
-  const double x = 0.5 + random.uniform(-0.08, 0.08);
-  const double base = random.uniform(0.88, 0.93);
-  const double lower_height = touching ? 0.44 : 0.38;
-  const double upper_base = touching ? base - lower_height + 0.035 : 0.42;
-  return {{1 - upper, x, base, lower_height, 0.62, !floating, false},
-          {upper, x + random.uniform(-0.03, 0.03), upper_base, 0.36, 0.50, false, false}};
-}
+  double ground() { return random_.uniform(0.86, 0.93); }
+  double jitter(double reach) { return random_.uniform(-reach, reach); }
 
-std::vector<Box> in_depth(int front, bool floating, Random& random) {
-  const double side = random.chance(0.5) ? 1 : -1;
-  const double base = random.uniform(0.76, 0.80);
-  return {{1 - front, 0.5 - side * 0.10, base, 0.60, 0.66, !floating, false},
-          {front, 0.5 + side * random.uniform(0.10, 0.18), base + 0.15, 0.36, 0.46, !floating,
-           false}};
+  void row(int index, int count, double centre, double span, double base, double height,
+           bool shadow) {
+    const double cell = span / count;
+    for (int i = 0; i < count; ++i) {
+      put(index, centre - span / 2 + cell * (i + 0.5) + jitter(0.01), base + jitter(0.012), height,
+          cell * 0.92, shadow);
+    }
+  }
+
+  void one_figure() {
+    const int count = figure(0).count;
+    const double height = height_of(scene_.size);
+    const bool hover = hovers(0);
+    const double low = ground();
+    if (count == 1) {
+      Box& box = put(0, 0.5, low, height, 0.84, !hover);
+      // In the middle, or clearly at a side, so that words for the position are plain.
+      const double reach = 0.5 - edge - box.width / 2;
+      const bool aside = reach > 0.16 && random_.chance(0.4);
+      box.centre += aside ? (random_.chance(0.5) ? 1 : -1) * random_.uniform(0.14, std::min(reach, 0.26))
+                          : jitter(0.03);
+      if (hover) {
+        box.base = (place_.floating ? 0.48 : 0.42) + jitter(0.04) + box.height / 2;
+      }
+    } else if (count < 4) {
+      row(0, count, 0.5, 0.94, hover ? 0.62 + jitter(0.04) : low, height, !hover);
+    } else {
+      const double front = hover ? 0.80 : 0.95, step = hover ? 0.36 : 0.27;
+      const double reach = hover ? 0.30 : 0.27;
+      row(0, 2, 0.5 + jitter(0.02), 0.76, front - step, reach, !hover);
+      row(0, 2, 0.5 + jitter(0.02), 0.76, front, reach, !hover);
+    }
+  }
+
+  /// A group of equal things within a span: up to two side by side, a third one behind them.
+  void group(int index, double centre, double span, double base, double height) {
+    const int count = figure(index).count;
+    if (count < 3) {
+      row(index, count, centre, span, base, height, !place_.floating);
+      return;
+    }
+    const double cell = std::min(height, 0.24);
+    row(index, count / 2, centre, span * (count / 2) / 2, base - cell * 0.95, cell, !place_.floating);
+    row(index, count - count / 2, centre, span, base, cell, !place_.floating);
+  }
+
+  void side_by_side() {
+    const int first = figure(0).count, second = figure(1).count;
+    const bool first_left = scene_.relation == "left of" ||
+                            (scene_.relation != "right of" && random_.chance(0.5));
+    const double share = std::clamp(static_cast<double>(first) / (first + second), 0.4, 0.6);
+    const double left_span = 0.94 * (first_left ? share : 1 - share), right_span = 0.94 - left_span;
+    const double base = place_.floating ? 0.66 + jitter(0.04) : ground();
+    const double height = first + second == 2 ? std::max(0.36, height_of(scene_.size) * 0.84) : 0.38;
+    group(first_left ? 0 : 1, edge + left_span / 2, left_span, base, height);
+    group(first_left ? 1 : 0, 1 - edge - right_span / 2, right_span, base, height);
+  }
+
+  /// One figure resting on the other.
+  void stacked(int upper) {
+    const double x = 0.5 + jitter(0.06);
+    const Box below = put(1 - upper, x, ground() + 0.02, 0.46, 0.72, !place_.floating);
+    const Figure& lower = figure(1 - upper);
+    const double rest = std::min(0.45, sprites_.rest(lower.thing, scene_.style));
+    const double base = below.top() + rest * below.height + 0.02;
+    put(upper, x + jitter(0.02), base, std::min(0.42, base - edge), 0.56, false);
+  }
+
+  /// One figure well above the other, a gap between them.
+  void apart(int upper) {
+    const double x = 0.5 + jitter(0.06);
+    const Box below = put(1 - upper, x, ground() + 0.02, 0.40, 0.62, !place_.floating);
+    const double room = below.top() - edge;
+    Box& above = put(upper, x + jitter(0.03), 0, std::min(0.38, room - 0.08), 0.56, false);
+    above.base = edge + (room + above.height) / 2;
+  }
+
+  /// The nearer figure lower, smaller than the farther one's height, and over a part of it.
+  void in_depth(int front) {
+    const double side = random_.chance(0.5) ? 1 : -1;
+    const double base = random_.uniform(0.76, 0.80);
+    const Box far = put(1 - front, 0.5 - side * 0.08, base, 0.60, 0.70, !place_.floating);
+    Box& near = put(front, 0, base + 0.14, 0.36, 0.44, !place_.floating);
+    near.centre = far.centre + side * (far.width * 0.30 + near.width * 0.25);
+  }
+
+  const Scene& scene_;
+  const SpriteSet& sprites_;
+  const Place& place_;
+  Random random_;
+  std::vector<Box> boxes_;
+};
+
+void check(const Scene& scene) {
+  if (scene.figures.empty() || scene.figures.size() > 2) {
+    fail(Kind::invalid_argument, "a scene has one or two figures, this one {}",
+         scene.figures.size());
+  }
+  for (const Figure& figure : scene.figures) {
+    if (figure.count < 1 || figure.count > 4) {
+      fail(Kind::invalid_argument, "a figure's count is 1 to 4, {} has {}", figure.thing,
+           figure.count);
+    }
+  }
+  const bool known = std::ranges::find(World::relations(), scene.relation) != World::relations().end();
+  if (scene.figures.size() == 2 && !known) {
+    fail(Kind::invalid_argument, "\"{}\" is not one of the world's relations", scene.relation);
+  }
+  const bool counted = scene.figures.size() == 2 &&
+                       scene.figures[0].count + scene.figures[1].count > 2;
+  if (counted && scene.relation != "left of" && scene.relation != "right of" &&
+      scene.relation != "next to") {
+    fail(Kind::invalid_argument, "groups stand side by side: \"{}\" needs counts of 1",
+         scene.relation);
+  }
 }
 
 }  // namespace
 
 std::vector<Box> lay_out(const Scene& scene, const SpriteSet& sprites) {
-  Random random({scene.layout, 1});
-  const Place& place = place_named(scene.place);
-  std::vector<Box> boxes;
-  if (scene.figures.size() == 1) {
-    boxes = one_figure(scene, sprites, place, random);
-  } else if (scene.relation == "on" || scene.relation == "above") {
-    boxes = stacked(0, scene.relation == "on", place.floating, random);
-  } else if (scene.relation == "under" || scene.relation == "below") {
-    boxes = stacked(1, scene.relation == "under", place.floating, random);
-  } else if (scene.relation == "in front of" || scene.relation == "behind") {
-    boxes = in_depth(scene.relation == "in front of" ? 0 : 1, place.floating, random);
-  } else {
-    boxes = side_by_side(scene, place, random);
-  }
-  for (Box& box : boxes) {
-    box.flipped = random.chance(0.3);
-  }
-  return boxes;
+  check(scene);
+  return Layout(scene, sprites).boxes();
 }
 
-std::string position_of(const Scene& scene, const SpriteSet& sprites) {
-  const double x = lay_out(scene, sprites)[0].centre;
-  return x < 0.40 ? "on the left" : x > 0.60 ? "on the right" : "in the center";
+std::string position_of(const Scene& scene, const SpriteSet& sprites, int figure) {
+  double sum = 0;
+  int count = 0;
+  for (const Box& box : lay_out(scene, sprites)) {
+    if (box.figure == figure) {
+      sum += box.centre;
+      ++count;
+    }
+  }
+  const double x = sum / count;
+  return x < 0.42 ? "on the left" : x > 0.58 ? "on the right" : "in the center";
 }
 
 }  // namespace longhand

@@ -1,6 +1,7 @@
 // Where a scene's figures are: boxes in shares of the picture, back to front.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "world/sprites.h"
@@ -8,19 +9,23 @@
 
 namespace longhand {
 
-/// One drawn thing. `centre` and `base` (its lower edge) in shares of the picture's side; height and width are the
-/// largest it may have.
+/// One drawn thing: the middle of its lower edge, and its extent, in shares of the picture's side.
 struct Box {
   int figure;  // index into Scene::figures
   double centre, base, height, width;
-  bool shadow;  // it stands on something
+  bool shadow;  // it stands on the ground
   bool flipped;
+
+  double left() const { return centre - width / 2; }
+  double right() const { return centre + width / 2; }
+  double top() const { return base - height; }
 };
 
-/// Boxes in drawing order. Follows from the scene alone, its layout seed included.
+/// Boxes in drawing order, all within the picture. Follows from the scene alone, its layout seed
+/// included. Throws invalid_argument for what is not of the world.
 std::vector<Box> lay_out(const Scene& scene, const SpriteSet& sprites);
 
-/// Where a single figure is: "on the left", "in the center" or "on the right".
-std::string position_of(const Scene& scene, const SpriteSet& sprites);
+/// Where a figure is as a whole: "on the left", "in the center" or "on the right".
+std::string position_of(const Scene& scene, const SpriteSet& sprites, int figure = 0);
 
 }  // namespace longhand

@@ -15,16 +15,19 @@ struct Canvas {
 };
 
 struct Place {
-  const char* name;    // "on a meadow": what a caption says after the thing
-  const char* detail;  // the sentence that a descriptive caption may add
+  const char* name;        // "on a green meadow": what a caption says after the thing
   const char* short_name;  // as a short prompt says it: "on the grass"
-  double ground;  // where things stand: the upper edge of the ground's free part, a share of the height
-  bool floating;  // things hover anywhere (under the sea)
+  std::vector<const char*> details;  // sentences, one of which a descriptive caption adds
+  bool floating;           // things hover anywhere (under the sea)
   void (*paint)(Canvas& canvas, Random& random);
 };
 
 const std::vector<Place>& all_places();
 /// Throws invalid_argument.
 const Place& place_named(const std::string& name);
+/// Names of the places where a kind of thing is mostly met, the likelier ones more than once.
+const std::vector<std::string>& usual_places(const std::string& kind);
+/// A place without figures, its edges smoothed.
+Canvas painted(const Place& place, int size, Random& random);
 
 }  // namespace longhand

@@ -60,6 +60,79 @@ float ramp(float x, float low, float high) {
   return std::clamp((x - low) / (high - low), 0.0F, 1.0F);
 }
 
+float chroma_of(const Lab& lab) { return std::hypot(lab.a, lab.b); }
+
+float hue_of(const Lab& lab) {
+  const float degrees = std::atan2(lab.b, lab.a) * 180 / std::numbers::pi_v<float>;
+  return degrees < 0 ? degrees + 360 : degrees;
+}
+
+float hue_distance(float a, float b) {
+  const float d = std::abs(a - b);
+  return std::min(d, 360 - d);
+}
+
+/// How much a colour is dark, gray, white or of a hue; the four sum to one.
+struct Classes {
+  float dark, gray, white, coloured;
+};
+
+Classes classes_of(const Lab& lab) {
+  const float dark = 1 - ramp(lab.l, 0.26F, 0.36F);
+  const float coloured = (1 - dark) * ramp(chroma_of(lab), 0.03F, 0.06F);
+  const float white = (1 - dark - coloured) * ramp(lab.l, 0.84F, 0.92F);
+  return {dark, 1 - dark - coloured - white, white, coloured};
+}
+
+constexpr float near_hue = 32, far_hue = 55;
+
+float part_of(const Body& body, const Lab& lab) {
+  const Classes classes = classes_of(lab);
+  float nearest = 360;
+  for (const float hue : body.hues) {
+    nearest = std::min(nearest, hue_distance(hue, hue_of(lab)));
+  }
+  return (body.dark ? classes.dark : 0) + (body.gray ? classes.gray : 0) +
+         (body.white ? classes.white : 0) +
+         classes.coloured * (1 - ramp(nearest, near_hue, far_hue));
+}
+
+/// Calls each(pixel, colour, alpha) for what is not see-through.
+template <class Pixels, class Each>
+void for_each_pixel(Pixels& pixels, Each each) {
+  for (std::size_t i = 0; i + 3 < pixels.size(); i += 4) {
+    const float alpha = pixels[i + 3];
+    if (alpha >= 0.02F) {
+      const float plain[3] = {pixels[i] / alpha, pixels[i + 1] / alpha, pixels[i + 2] / alpha};
+      each(&pixels[i], to_lab(plain), alpha);
+    }
+  }
+}
+
+struct Share {
+  float area;
+  int hue;  // of the cluster's middle, or one of the three below
+};
+constexpr int dark_share = -1, gray_share = -2, white_share = -3;
+
+/// The hue around which the histogram has the most; takes that cluster out of it.
+Share take_cluster(std::array<float, 36>& histogram) {
+  Share best{0, 0};
+  for (int middle = 0; middle < 36; ++middle) {
+    float area = 0;
+    for (int offset = -3; offset <= 3; ++offset) {
+      area += histogram[(middle + offset + 36) % 36];
+    }
+    if (area > best.area) {
+      best = {area, middle};
+    }
+  }
+  for (int offset = -3; offset <= 3; ++offset) {
+    histogram[(best.hue + offset + 36) % 36] = 0;
+  }
+  return {best.area, best.hue * 10 + 5};
+}
+
 }  // namespace
 
 const std::vector<std::string>& colour_words() {
@@ -73,63 +146,64 @@ const std::vector<std::string>& colour_words() {
   return names;
 }
 
-void recolour(Sprite& sprite, const std::string& colour) {
+Body find_body(const Sprite& sprite) {
+  std::array<float, 36> histogram{};
+  float area = 0, dark = 0, gray = 0, white = 0;
+  for_each_pixel(sprite.pixels, [&](const float*, const Lab& lab, float alpha) {
+    const Classes classes = classes_of(lab);
+    area += alpha;
+    dark += alpha * classes.dark;
+    gray += alpha * classes.gray;
+    white += alpha * classes.white;
+    histogram[static_cast<std::size_t>(hue_of(lab) / 10) % 36] += alpha * classes.coloured;
+  });
+  std::vector<Share> shares = {{dark, dark_share}, {gray, gray_share}, {white, white_share}};
+  for (int i = 0; i < 4; ++i) {
+    shares.push_back(take_cluster(histogram));
+  }
+  std::ranges::stable_sort(shares, std::greater{}, &Share::area);
+  Body body;
+  float covered = 0;
+  for (const Share& share : shares) {
+    if (covered >= 0.45F * area) {
+      break;
+    }
+    covered += share.area;
+    if (share.hue >= 0) {
+      body.hues.push_back(static_cast<float>(share.hue));
+    }
+    body.dark |= share.hue == dark_share;
+    body.gray |= share.hue == gray_share;
+    body.white |= share.hue == white_share;
+  }
+  float sum = 0, total = 1e-6F;
+  for_each_pixel(sprite.pixels, [&](const float*, const Lab& lab, float alpha) {
+    const float weight = alpha * part_of(body, lab);
+    sum += weight * lab.l;
+    total += weight;
+  });
+  body.lightness = sum / total;
+  return body;
+}
+
+void recolour(Sprite& sprite, const Body& body, const std::string& colour) {
   const auto* word = std::ranges::find(words, colour, &Word::name);
   if (word == std::end(words)) {
     fail(Kind::invalid_argument, "{} is not one of the world's colours", colour);
   }
-  const std::size_t count = sprite.pixels.size() / 4;
-  std::vector<Lab> labs(count);
-  float area = 0, dark_area = 0, white_area = 0;
-  const auto chroma = [](const Lab& lab) { return std::hypot(lab.a, lab.b); };
-  for (std::size_t i = 0; i < count; ++i) {
-    const float* p = &sprite.pixels[i * 4];
-    const float alpha = p[3];
-    if (alpha < 0.02F) {
-      continue;
-    }
-    const float plain[3] = {p[0] / alpha, p[1] / alpha, p[2] / alpha};
-    labs[i] = to_lab(plain);
-    area += alpha;
-    dark_area += labs[i].l < 0.35F ? alpha : 0;
-    white_area += labs[i].l > 0.86F && chroma(labs[i]) < 0.05F ? alpha : 0;
-  }
-  const bool dark_body = dark_area > 0.45F * area, white_body = white_area > 0.3F * area;
-  const auto weight = [&](const Lab& lab) {
-    float w = 1;
-    if (!dark_body) {
-      w *= ramp(lab.l, 0.25F, 0.40F);
-    }
-    if (!white_body && chroma(lab) < 0.05F) {
-      w *= 1 - ramp(lab.l, 0.82F, 0.90F);
-    }
-    return w;
-  };
-  float mean = 0, total = 1e-6F;
-  for (std::size_t i = 0; i < count; ++i) {
-    const float alpha = sprite.pixels[i * 4 + 3];
-    const float w = alpha < 0.02F ? 0 : weight(labs[i]) * alpha;
-    mean += w * labs[i].l;
-    total += w;
-  }
-  mean /= total;
   const float hue = word->hue * std::numbers::pi_v<float> / 180;
-  for (std::size_t i = 0; i < count; ++i) {
-    float* p = &sprite.pixels[i * 4];
-    if (p[3] < 0.02F) {
-      continue;
-    }
-    const Lab& old = labs[i];
-    const float w = weight(old);
-    const float l = std::clamp(word->lightness + 0.7F * (old.l - mean), 0.08F, 0.98F);
+  for_each_pixel(sprite.pixels, [&](float* pixel, const Lab& old, float alpha) {
+    const float part = part_of(body, old);
+    const float shade = 0.7F * (old.l - body.lightness);
+    const float l = std::clamp(word->lightness + shade, 0.08F, 0.98F);
     const float c = word->chroma * (1 - 0.5F * ramp(l, 0.85F, 1.0F));
-    const Lab blended = {old.l + w * (l - old.l), old.a + w * (c * std::cos(hue) - old.a),
-                         old.b + w * (c * std::sin(hue) - old.b)};
+    const Lab blended = {old.l + part * (l - old.l), old.a + part * (c * std::cos(hue) - old.a),
+                         old.b + part * (c * std::sin(hue) - old.b)};
     const auto rgb = from_lab(blended);
     for (int k = 0; k < 3; ++k) {
-      p[k] = rgb[k] * p[3];
+      pixel[k] = rgb[static_cast<std::size_t>(k)] * alpha;
     }
-  }
+  });
 }
 
 }  // namespace longhand

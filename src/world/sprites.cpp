@@ -9,11 +9,11 @@
 namespace longhand {
 namespace {
 
-constexpr int master_size = 160;
-constexpr int outline_width = 6;
+constexpr int master_size = 192;
+const std::string outlined_style = "bold outline";
 
 Sprite from_image(const Image& image) {
-  Sprite sprite{image.width, image.height, std::vector<float>(image.pixels.size())};
+  Sprite sprite(image.width, image.height);
   for (std::size_t i = 0; i < image.pixels.size(); i += 4) {
     const float alpha = image.pixels[i + 3] / 255.0F;
     for (std::size_t c = 0; c < 3; ++c) {
@@ -24,16 +24,11 @@ Sprite from_image(const Image& image) {
   return sprite;
 }
 
-float alpha_at(const Sprite& sprite, int x, int y) {
-  const bool inside = x >= 0 && y >= 0 && x < sprite.width && y < sprite.height;
-  return inside ? sprite.pixels[(static_cast<std::size_t>(y) * sprite.width + x) * 4 + 3] : 0;
-}
-
 Sprite cropped(const Sprite& sprite) {
   int left = sprite.width, right = 0, top = sprite.height, bottom = 0;
   for (int y = 0; y < sprite.height; ++y) {
     for (int x = 0; x < sprite.width; ++x) {
-      if (alpha_at(sprite, x, y) > 0.1F) {
+      if (sprite.at(x, y)[3] > 0.1F) {
         left = std::min(left, x);
         right = std::max(right, x + 1);
         top = std::min(top, y);
@@ -41,71 +36,95 @@ Sprite cropped(const Sprite& sprite) {
       }
     }
   }
-  Sprite result{std::max(1, right - left), std::max(1, bottom - top), {}};
-  result.pixels.resize(static_cast<std::size_t>(result.width) * result.height * 4);
-  for (int y = top; y < bottom; ++y) {
-    const auto from = (static_cast<std::size_t>(y) * sprite.width + left) * 4;
-    std::copy_n(sprite.pixels.begin() + from, static_cast<std::size_t>(result.width) * 4,
-                result.pixels.begin() + static_cast<std::size_t>(y - top) * result.width * 4);
+  if (left >= right) {
+    return {};
+  }
+  Sprite result(right - left, bottom - top);
+  for (int y = 0; y < result.height; ++y) {
+    std::copy_n(sprite.at(left, top + y), result.width * 4, result.at(0, y));
   }
   return result;
 }
 
-/// A dark contour around the silhouette: the alpha channel dilated by a disc, below the sprite.
-Sprite outlined(const Sprite& sprite) {
-  constexpr float ink[3] = {0.10F, 0.09F, 0.14F};
-  const int r = outline_width;
-  Sprite result{sprite.width + 2 * r, sprite.height + 2 * r, {}};
-  result.pixels.resize(static_cast<std::size_t>(result.width) * result.height * 4);
-  for (int y = 0; y < result.height; ++y) {
-    for (int x = 0; x < result.width; ++x) {
-      float around = 0;
-      for (int dy = -r; dy <= r; ++dy) {
-        for (int dx = -r; dx <= r; ++dx) {
-          if (dx * dx + dy * dy <= r * r) {
-            around = std::max(around, alpha_at(sprite, x - r + dx, y - r + dy));
-          }
-        }
+/// The highest point of the middle quarter, below the upper edge.
+double resting_point(const Sprite& sprite) {
+  for (int y = 0; y < sprite.height; ++y) {
+    for (int x = sprite.width * 3 / 8; x < sprite.width * 5 / 8; ++x) {
+      if (sprite.at(x, y)[3] > 0.5F) {
+        return static_cast<double>(y) / sprite.height;
       }
-      float* pixel = &result.pixels[(static_cast<std::size_t>(y) * result.width + x) * 4];
-      const float own = alpha_at(sprite, x - r, y - r);
-      for (int c = 0; c < 3; ++c) {
-        const float above =
-            own > 0
-                ? sprite.pixels[(static_cast<std::size_t>(y - r) * sprite.width + x - r) * 4 + c]
-                : 0;
-        pixel[c] = above + ink[c] * around * (1 - own);
-      }
-      pixel[3] = own + around * (1 - own);
     }
   }
+  return 0;
+}
+
+/// Area averaging along one axis: a line of `from` pixels becomes one of `to`.
+void average_line(const float* in, std::size_t in_step, int from, float* out, std::size_t out_step,
+                  int to) {
+  const double scale = static_cast<double>(from) / to;
+  for (int i = 0; i < to; ++i) {
+    const double begin = i * scale, end = std::min<double>(from, (i + 1) * scale);
+    float sum[4] = {};
+    for (int j = static_cast<int>(begin); j < from && j < end; ++j) {
+      const auto share =
+          static_cast<float>(std::min<double>(j + 1, end) - std::max<double>(j, begin));
+      for (int c = 0; c < 4; ++c) {
+        sum[c] += share * in[static_cast<std::size_t>(j) * in_step + c];
+      }
+    }
+    for (int c = 0; c < 4; ++c) {
+      out[static_cast<std::size_t>(i) * out_step + c] = sum[c] / static_cast<float>(end - begin);
+    }
+  }
+}
+
+Sprite resized(const Sprite& sprite, int width, int height) {
+  Sprite narrow(width, sprite.height), result(width, height);
+  for (int y = 0; y < sprite.height; ++y) {
+    average_line(sprite.at(0, y), 4, sprite.width, narrow.at(0, y), 4, width);
+  }
+  const auto row = static_cast<std::size_t>(width) * 4;
+  for (int x = 0; x < width; ++x) {
+    average_line(narrow.at(x, 0), row, sprite.height, result.at(x, 0), row, height);
+  }
   return result;
 }
 
-/// Area averaging: each pixel of the result is the mean of the box it covers.
-Sprite resized(const Sprite& sprite, int width, int height) {
-  Sprite result{width, height, std::vector<float>(static_cast<std::size_t>(width) * height * 4)};
-  const float step_x = static_cast<float>(sprite.width) / width;
-  const float step_y = static_cast<float>(sprite.height) / height;
-  for (int y = 0; y < height; ++y) {
-    const int y0 = static_cast<int>(y * step_y);
-    const int y1 = std::clamp(static_cast<int>(std::lround((y + 1) * step_y)), y0 + 1, sprite.height);
-    for (int x = 0; x < width; ++x) {
-      const int x0 = static_cast<int>(x * step_x);
-      const int x1 =
-          std::clamp(static_cast<int>(std::lround((x + 1) * step_x)), x0 + 1, sprite.width);
-      float* into = &result.pixels[(static_cast<std::size_t>(y) * width + x) * 4];
-      for (int v = y0; v < y1; ++v) {
-        for (int u = x0; u < x1; ++u) {
-          const float* from = &sprite.pixels[(static_cast<std::size_t>(v) * sprite.width + u) * 4];
-          for (int c = 0; c < 4; ++c) {
-            into[c] += from[c];
-          }
+double outline_radius(int width, int height) { return 0.7 + 0.018 * std::max(width, height); }
+
+/// A dark contour around the silhouette, `margin` pixels added on each side: the alpha channel
+/// dilated by a disc, below the sprite.
+Sprite outlined(const Sprite& sprite, double radius, int margin) {
+  constexpr float ink[3] = {0.10F, 0.09F, 0.14F};
+  Sprite result(sprite.width + 2 * margin, sprite.height + 2 * margin);
+  for (int y = 0; y < sprite.height; ++y) {
+    for (int x = 0; x < sprite.width; ++x) {
+      const float alpha = sprite.at(x, y)[3];
+      if (alpha < 0.02F) {
+        continue;
+      }
+      for (int dy = -margin; dy <= margin; ++dy) {
+        for (int dx = -margin; dx <= margin; ++dx) {
+          const double near = std::clamp(radius + 0.5 - std::hypot(dx, dy), 0.0, 1.0);
+          float& reached = result.at(x + margin + dx, y + margin + dy)[3];
+          reached = std::max(reached, alpha * static_cast<float>(near));
         }
       }
-      for (int c = 0; c < 4; ++c) {
-        into[c] /= static_cast<float>((y1 - y0) * (x1 - x0));
+    }
+  }
+  for (int y = 0; y < result.height; ++y) {
+    for (int x = 0; x < result.width; ++x) {
+      const int from_x = x - margin, from_y = y - margin;
+      const bool inside =
+          from_x >= 0 && from_y >= 0 && from_x < sprite.width && from_y < sprite.height;
+      static constexpr float nothing[4] = {};
+      const float* above = inside ? sprite.at(from_x, from_y) : nothing;
+      float* pixel = result.at(x, y);
+      const float contour = pixel[3] * (1 - above[3]);
+      for (int c = 0; c < 3; ++c) {
+        pixel[c] = above[c] + ink[c] * contour;
       }
+      pixel[3] = above[3] + contour;
     }
   }
   return result;
@@ -113,37 +132,75 @@ Sprite resized(const Sprite& sprite, int width, int height) {
 
 }  // namespace
 
-SpriteSet::SpriteSet() : styles_{"shaded", "flat", "bold outline"} {
+SpriteSet::SpriteSet() : styles_{"shaded", "flat", outlined_style} {
   for (const char* style : {"shaded", "flat"}) {
     const fs::path path = home() / "data" / "sprites" / (std::string(style) + ".json");
     const auto json = nlohmann::json::parse(read_file(path), nullptr, false);
-    if (!json.is_object() || !json.contains("sprites")) {
-      fail(Kind::corrupt, "{}: expected JSON with \"sprites\"; setup/sprites.py writes it",
-           path.string());
-    }
-    for (const auto& [thing, entry] : json["sprites"].items()) {
-      const auto svg = entry.at("svg").get<std::string>();
-      kinds_[thing] = entry.at("kind").get<std::string>();
-      masters_[style][thing] = cropped(from_image(rasterize_svg(svg, master_size, master_size)));
+    try {
+      for (const auto& [thing, entry] : json.at("sprites").items()) {
+        kinds_[thing] = entry.at("kind").get<std::string>();
+        Sprite sprite = cropped(from_image(
+            rasterize_svg(entry.at("svg").get<std::string>(), master_size, master_size)));
+        if (sprite.width == 0) {
+          fail(Kind::corrupt, "{}: the picture of {} is empty", path.string(), thing);
+        }
+        const Body body = find_body(sprite);
+        const double rest = resting_point(sprite);
+        masters_[style].emplace(thing, Master{std::move(sprite), body, rest});
+      }
+    } catch (const nlohmann::json::exception& error) {
+      fail(Kind::corrupt, "{}: expected what setup/sprites.py writes: {}", path.string(),
+           error.what());
     }
   }
-  for (const auto& [thing, sprite] : masters_["flat"]) {
-    masters_["bold outline"][thing] = outlined(sprite);
+  for (const auto& [thing, kind] : kinds_) {
+    for (const char* style : {"shaded", "flat"}) {
+      if (!masters_[style].contains(thing)) {
+        fail(Kind::corrupt, "data/sprites/{}.json has no {}, the other style has", style, thing);
+      }
+    }
     things_.push_back(thing);
   }
 }
 
-Sprite SpriteSet::drawn(const std::string& thing, const std::string& style,
-                        const std::string& colour, int height, int max_width) const {
-  const Sprite& master = masters_.at(style).at(thing);
-  double scale = static_cast<double>(height) / master.height;
-  scale = std::min(scale, static_cast<double>(max_width) / master.width);
-  Sprite sprite = resized(master, std::max(2, static_cast<int>(std::lround(master.width * scale))),
-                          std::max(2, static_cast<int>(std::lround(master.height * scale))));
-  if (!colour.empty()) {
-    recolour(sprite, colour);
+const std::string& SpriteSet::kind(const std::string& thing) const {
+  const auto found = kinds_.find(thing);
+  if (found == kinds_.end()) {
+    fail(Kind::invalid_argument, "{} is not one of the world's things; longhand world --list names them",
+         thing);
   }
-  return sprite;
+  return found->second;
+}
+
+const SpriteSet::Master& SpriteSet::master(const std::string& thing,
+                                           const std::string& style) const {
+  if (std::ranges::find(styles_, style) == styles_.end()) {
+    fail(Kind::invalid_argument, "{} is not one of the world's styles", style);
+  }
+  kind(thing);  // throws for what is not there
+  return masters_.at(style == outlined_style ? "flat" : style).at(thing);
+}
+
+double SpriteSet::aspect(const std::string& thing, const std::string& style) const {
+  const Sprite& sprite = master(thing, style).sprite;
+  return static_cast<double>(sprite.width) / sprite.height;
+}
+
+double SpriteSet::rest(const std::string& thing, const std::string& style) const {
+  return master(thing, style).rest;
+}
+
+Sprite SpriteSet::drawn(const std::string& thing, const std::string& style,
+                        const std::string& colour, int width, int height) const {
+  const Master& from = master(thing, style);
+  const double radius = outline_radius(width, height);
+  const int margin = style == outlined_style ? static_cast<int>(std::ceil(radius)) : 0;
+  Sprite sprite = resized(from.sprite, std::max(2, width - 2 * margin),
+                          std::max(2, height - 2 * margin));
+  if (!colour.empty()) {
+    recolour(sprite, from.body, colour);
+  }
+  return margin > 0 ? outlined(sprite, radius, margin) : sprite;
 }
 
 }  // namespace longhand

@@ -9,36 +9,65 @@
 
 namespace longhand {
 
-/// Premultiplied linear-free RGBA in 0…1: pixels[(y * width + x) * 4 + c].
+/// Premultiplied sRGB with alpha in 0…1: pixels[(y * width + x) * 4 + c].
 struct Sprite {
   int width = 0;
   int height = 0;
   std::vector<float> pixels;
+
+  Sprite() = default;
+  Sprite(int width, int height)
+      : width(width), height(height), pixels(static_cast<std::size_t>(width) * height * 4) {}
+  float* at(int x, int y) { return &pixels[(static_cast<std::size_t>(y) * width + x) * 4]; }
+  const float* at(int x, int y) const {
+    return &pixels[(static_cast<std::size_t>(y) * width + x) * 4];
+  }
 };
 
-/// The sprite set under data/sprites: style → thing → sprite, cropped to what is drawn.
-class SpriteSet {
- public:
-  SpriteSet();
-  const std::vector<std::string>& things() const { return things_; }
-  const std::vector<std::string>& styles() const { return styles_; }
-  /// "animal", "flyer", "food"…
-  const std::string& kind(const std::string& thing) const { return kinds_.at(thing); }
-  /// A thing `height` pixels high, or as high as `max_width` lets it be.
-  Sprite drawn(const std::string& thing, const std::string& style, const std::string& colour,
-               int height, int max_width) const;
-
- private:
-  std::vector<std::string> things_, styles_;
-  std::map<std::string, std::string> kinds_;
-  std::map<std::string, std::map<std::string, Sprite>> masters_;
+/// Which of a sprite's colours are its body's, so that a colour word changes those and leaves eyes, wheels and leaves.
+struct Body {
+  std::vector<float> hues;  // degrees in OKLab, of the clusters that belong to it
+  bool dark = false, gray = false, white = false;
+  float lightness = 0;  // the body's mean, in OKLab
 };
+
+/// The classes of colour that cover the most of a sprite, as many as make up 45 % of it.
+Body find_body(const Sprite& sprite);
+
+/// Gives a sprite's body the colour of a word, its shading kept. Throws invalid_argument.
+void recolour(Sprite& sprite, const Body& body, const std::string& colour);
 
 /// The colour words, in the order that World::colours() gives.
 const std::vector<std::string>& colour_words();
 
-/// Gives a sprite's body another colour and leaves its eyes, outlines and shading: pixels that are near black or
-/// near white keep their colour unless most of the sprite is so.
-void recolour(Sprite& sprite, const std::string& colour);
+/// The sprite set under data/sprites: style → thing → sprite, cropped to what is drawn.
+class SpriteSet {
+ public:
+  /// Throws not_found, corrupt.
+  SpriteSet();
+  const std::vector<std::string>& things() const { return things_; }
+  const std::vector<std::string>& styles() const { return styles_; }
+  /// "animal", "flyer", "food"…
+  const std::string& kind(const std::string& thing) const;
+  /// Width over height.
+  double aspect(const std::string& thing, const std::string& style) const;
+  /// How far below its upper edge, as a share of its height, something put on its middle rests.
+  double rest(const std::string& thing, const std::string& style) const;
+  /// A thing, width by height pixels; colour is "" or a word. Throws invalid_argument.
+  Sprite drawn(const std::string& thing, const std::string& style, const std::string& colour,
+               int width, int height) const;
+
+ private:
+  struct Master {
+    Sprite sprite;
+    Body body;
+    double rest;
+  };
+  const Master& master(const std::string& thing, const std::string& style) const;
+
+  std::vector<std::string> things_, styles_;
+  std::map<std::string, std::string> kinds_;
+  std::map<std::string, std::map<std::string, Master>> masters_;
+};
 
 }  // namespace longhand

@@ -21,6 +21,22 @@ std::uint32_t stable_hash(const std::string& text) {
   return hash;
 }
 
+/// How often two figures stand how: mostly as people ask for.
+std::string likely_relation(Random& random) {
+  static const std::vector<std::string> drawn_from = {
+      "next to", "next to",  "next to", "next to", "next to",     "left of",
+      "left of", "left of",  "right of", "right of", "right of",  "on",
+      "on",      "on",       "under",   "above",   "below",       "in front of",
+      "behind",  "behind"};
+  return random.pick(drawn_from);
+}
+
+/// Things of which nobody speaks in twos.
+bool uncountable(const std::string& thing) {
+  return thing == "bread" || thing == "broccoli" || thing == "sun" || thing == "moon" ||
+         thing == "rainbow" || thing == "scissors";
+}
+
 void paint_shadow(Canvas& canvas, double centre, double base, double width) {
   const double n = canvas.size, rx = width * 0.48 * n, ry = std::max(1.5, rx * 0.16);
   const double cx = centre * n, cy = base * n - ry * 0.3;
@@ -37,6 +53,10 @@ void paint_shadow(Canvas& canvas, double centre, double base, double width) {
       }
     }
   }
+}
+
+int pixels(double share, int size) {
+  return std::max(2, static_cast<int>(std::lround(share * size)));
 }
 
 void paint_sprite(Canvas& canvas, const Sprite& sprite, const Box& box) {
@@ -92,30 +112,33 @@ bool World::held_out(const Scene& scene) {
 Scene World::any_scene(Random& random) const {
   Scene scene;
   const bool pair = random.chance(0.45);
-  const bool coloured = random.chance(0.5);
-  for (int i = 0; i < (pair ? 2 : 1); ++i) {
-    Figure figure{random.pick(things()), "", 1};
-    if (coloured) {
+  scene.figures.push_back({random.pick(things()), "", 1});
+  if (pair) {
+    scene.figures.push_back({random.pick(things()), "", 1});
+    scene.relation = likely_relation(random);
+    const bool beside = scene.relation == "next to" || scene.relation.ends_with("t of");
+    if (beside && scene.relation != "in front of" && random.chance(0.3)) {
+      scene.figures[0].count = 1 + random.below(3);
+      scene.figures[1].count = 1 + random.below(3);
+    }
+  } else if (random.chance(0.3)) {
+    scene.figures[0].count = 2 + random.below(3);
+  }
+  const bool coloured = random.chance(0.45);
+  for (Figure& figure : scene.figures) {
+    if (coloured || random.chance(0.05)) {
       figure.colour = random.pick(colours());
     }
-    scene.figures.push_back(figure);
-  }
-  if (!pair) {
-    scene.figures[0].count = random.chance(0.7) ? 1 : 2 + random.below(3);
-  } else {
-    scene.relation = random.pick(relations());
-    if (scene.relation == "next to" && random.chance(0.5)) {
-      scene.figures[0].count = 1 + random.below(2);
-      scene.figures[1].count = 1 + random.below(2);
+    if (uncountable(figure.thing)) {
+      figure.count = 1;
     }
   }
   scene.style = random.pick(styles());
-  scene.place = random.pick(places());
+  scene.place = random.chance(0.25)
+                    ? random.pick(places())
+                    : random.pick(usual_places(sprites_->kind(scene.figures[0].thing)));
   const double size = random.uniform();
-  scene.size = size < 0.6 ? "large" : size < 0.88 ? "medium" : "small";
-  if (scene.figures.size() == 2 && scene.size == "small") {
-    scene.size = "medium";
-  }
+  scene.size = size < 0.68 ? "large" : size < 0.92 || pair ? "medium" : "small";
   scene.layout = random();
   return scene;
 }
@@ -132,17 +155,15 @@ Scene World::sample(Random& random) const {
 }
 
 Image World::draw(const Scene& scene, int size) const {
-  Canvas canvas{size, std::vector<float>(static_cast<std::size_t>(size) * size * 3)};
   Random random({scene.layout, 2});
-  place_named(scene.place).paint(canvas, random);
+  Canvas canvas = painted(place_named(scene.place), size, random);
   for (const Box& box : lay_out(scene, *sprites_)) {
     const Figure& figure = scene.figures[static_cast<std::size_t>(box.figure)];
     const Sprite sprite =
-        sprites_->drawn(figure.thing, scene.style, figure.colour,
-                        std::max(2, static_cast<int>(std::lround(box.height * size))),
-                        std::max(2, static_cast<int>(std::lround(box.width * size))));
+        sprites_->drawn(figure.thing, scene.style, figure.colour, pixels(box.width, size),
+                        pixels(box.height, size));
     if (box.shadow) {
-      paint_shadow(canvas, box.centre, box.base, static_cast<double>(sprite.width) / size);
+      paint_shadow(canvas, box.centre, box.base, box.width);
     }
     paint_sprite(canvas, sprite, box);
   }

@@ -1,0 +1,176 @@
+#include "io/table.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "io/delimited.h"
+
+namespace longhand {
+namespace {
+
+using nlohmann::json;
+using Strings = std::vector<std::string>;
+
+class DelimitedReader : public RowReader {
+ public:
+  DelimitedReader(const fs::path& path, char separator)
+      : name_(path.string()), stream_(path, std::ios::binary), records_(stream_, name_, separator) {
+    auto header = records_.next();
+    if (!header) {
+      fail(Kind::corrupt, "{} is empty; expected a first row with the columns' names", name_);
+    }
+    if (header->front().starts_with("\xef\xbb\xbf")) {
+      header->front().erase(0, 3);
+    }
+    columns_ = std::move(*header);
+  }
+  const Strings& columns() const override { return columns_; }
+  std::optional<Strings> next() override {
+    auto record = records_.next();
+    if (record && record->size() != columns_.size()) {
+      fail(Kind::corrupt, "{}, row {}: {} fields, expected {} ({})", name_, records_.number() - 1,
+           record->size(), columns_.size(), fmt::join(columns_, ", "));
+    }
+    return record;
+  }
+
+ private:
+  std::string name_;
+  std::ifstream stream_;
+  DelimitedRecords records_;
+  Strings columns_;
+};
+
+std::string as_text(const json& value) {
+  return value.is_string() ? value.get<std::string>() : value.is_null() ? "" : value.dump();
+}
+
+/// The first row's keys are the columns; later rows may lack some.
+class JsonLinesReader : public RowReader {
+ public:
+  explicit JsonLinesReader(const fs::path& path)
+      : name_(path.string()), stream_(path, std::ios::binary) {
+    first_ = parse_next();
+    if (!first_) {
+      fail(Kind::corrupt, "{} is empty; expected a JSON object a line", name_);
+    }
+    for (const auto& [key, value] : first_->items()) {
+      columns_.push_back(key);
+    }
+  }
+  const Strings& columns() const override { return columns_; }
+  std::optional<Strings> next() override {
+    const std::optional<json> object = first_ ? std::exchange(first_, std::nullopt) : parse_next();
+    if (!object) {
+      return std::nullopt;
+    }
+    Strings row;
+    for (const std::string& column : columns_) {
+      row.push_back(object->contains(column) ? as_text((*object)[column]) : "");
+    }
+    return row;
+  }
+
+ private:
+  std::optional<json> parse_next() {
+    std::string line;
+    while (std::getline(stream_, line)) {
+      ++row_;
+      if (line.find_first_not_of(" \t\r") == std::string::npos) {
+        continue;
+      }
+      json object = json::parse(line, nullptr, false);
+      if (!object.is_object()) {
+        fail(Kind::corrupt, "{}, row {}: not a JSON object", name_, row_);
+      }
+      return object;
+    }
+    return std::nullopt;
+  }
+
+  std::string name_;
+  std::ifstream stream_;
+  std::int64_t row_ = 0;
+  std::optional<json> first_;
+  Strings columns_;
+};
+
+class LinesReader : public RowReader {
+ public:
+  explicit LinesReader(std::istream& stream) : stream_(stream) {}
+  explicit LinesReader(const fs::path& path) : own_(path, std::ios::binary), stream_(own_) {}
+  const Strings& columns() const override { return columns_; }
+  std::optional<Strings> next() override {
+    std::string line;
+    while (std::getline(stream_, line)) {
+      while (line.ends_with('\r') || line.ends_with(' ')) {
+        line.pop_back();
+      }
+      if (!line.empty()) {
+        return Strings{line};
+      }
+    }
+    return std::nullopt;
+  }
+
+ private:
+  std::ifstream own_;
+  std::istream& stream_;
+  Strings columns_ = {"Prompt"};
+};
+
+}  // namespace
+
+std::unique_ptr<RowReader> RowReader::open(const fs::path& path) {
+  if (!fs::is_regular_file(path) || !std::ifstream(path)) {
+    fail(Kind::not_found, "{} cannot be read; give a .csv, .tsv, .jsonl or .txt file, or drawbench, parti or geneval",
+         path.string());
+  }
+  const std::string ending = path.extension();
+  if (ending == ".csv" || ending == ".tsv") {
+    return std::make_unique<DelimitedReader>(path, ending == ".csv" ? ',' : '\t');
+  }
+  if (ending == ".jsonl" || ending == ".ndjson") {
+    return std::make_unique<JsonLinesReader>(path);
+  }
+  if (ending == ".txt") {
+    return std::make_unique<LinesReader>(path);
+  }
+  fail(Kind::invalid_argument, "{}: the ending \"{}\" is not known; expected .csv, .tsv, .jsonl or .txt",
+       path.string(), ending);
+}
+
+std::unique_ptr<RowReader> RowReader::lines(std::istream& stream, const std::string&) {
+  return std::make_unique<LinesReader>(stream);
+}
+
+std::size_t prompt_column(const RowReader& reader, const std::string& wanted) {
+  const Strings& columns = reader.columns();
+  const Strings usual = {"Prompts", "Prompt", "prompt", "prompts", "caption", "text"};
+  for (const std::string& name : wanted.empty() ? usual : Strings{wanted}) {
+    const auto found = std::ranges::find(columns, name);
+    if (found != columns.end()) {
+      return static_cast<std::size_t>(found - columns.begin());
+    }
+  }
+  fail(Kind::not_found, "no prompt column{}; the columns are {}: say which with --column",
+       wanted.empty() ? "" : " " + wanted, fmt::join(columns, ", "));
+}
+
+fs::path resolve_prompts(const std::string& name_or_path) {
+  static constexpr std::array<std::pair<const char*, const char*>, 3> known = {
+      {{"drawbench", "drawbench.csv"}, {"parti", "parti_prompts.tsv"}, {"geneval", "geneval.jsonl"}}};
+  for (const auto& [name, file] : known) {
+    if (name_or_path == name) {
+      return home() / "data" / "prompts" / file;
+    }
+  }
+  return name_or_path;
+}
+
+}  // namespace longhand

@@ -1,0 +1,181 @@
+// Tables: what is written comes back, broken rows are named and passed, a killed writer goes on.
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+
+#include "core/error.h"
+#include "core/random.h"
+#include "io/table.h"
+
+using namespace longhand;
+
+namespace {
+
+struct Scratch {
+  fs::path folder;
+  Scratch() {
+    std::string name = (fs::temp_directory_path() / "longhand-table-XXXXXX").string();
+    folder = mkdtemp(name.data());
+  }
+  ~Scratch() { fs::remove_all(folder); }
+};
+
+const std::vector<std::string> columns = {"Prompt", "Caption", "Seed"};
+const std::vector<std::string> nasty = {
+    "plain", "with, comma", "a \"quoted\" word", "two\nlines", "tab\there", "émoji 🐈", "", "'", "\\"};
+
+std::vector<std::vector<std::string>> read_all(const fs::path& path) {
+  const auto reader = RowReader::open(path);
+  std::vector<std::vector<std::string>> rows;
+  while (auto row = reader->next()) {
+    rows.push_back(*row);
+  }
+  return rows;
+}
+
+void write(const fs::path& path, const std::string& text) {
+  std::ofstream(path, std::ios::binary) << text;
+}
+
+}  // namespace
+
+TEST_CASE("what is written comes back, and a second writer goes on after it") {
+  const Scratch scratch;
+  for (const char* ending : {"x.csv", "x.tsv", "x.jsonl"}) {
+    const fs::path path = scratch.folder / ending;
+    for (int half = 0; half < 2; ++half) {
+      RowWriter writer(path, columns, "Caption", false);
+      CHECK(writer.existing().size() == (half == 0 ? 0 : nasty.size()));
+      for (const std::string& text : nasty) {
+        writer.append({text + "p", text, std::int64_t{7}});
+      }
+    }
+    const RowWriter writer(path, columns, "Caption", false);
+    REQUIRE(writer.existing().size() == 2 * nasty.size());
+    for (std::size_t i = 0; i < nasty.size(); ++i) {
+      CHECK(writer.existing()[i][1] == nasty[i]);
+      CHECK(writer.existing()[i][2] == "7");
+    }
+    CHECK(read_all(path).size() == 2 * nasty.size());
+    CHECK_THROWS_AS(RowWriter(path, {"Other"}, "Other", false), Error);
+    CHECK(RowWriter(path, {"Other"}, "Other", true).existing().empty());
+  }
+}
+
+TEST_CASE("an unfinished last row is dropped") {
+  const Scratch scratch;
+  const fs::path path = scratch.folder / "x.csv";
+  write(path, "Prompt,Caption,Seed\na,b,1\nc,\"d\nhalf");
+  RowWriter writer(path, columns, "Caption", false);
+  CHECK(writer.existing().size() == 1);
+  writer.append({std::string("c"), std::string("d"), std::int64_t{2}});
+  CHECK(read_all(path) == std::vector<std::vector<std::string>>{{"a", "b", "1"}, {"c", "d", "2"}});
+}
+
+TEST_CASE("killed at any moment, no row that was appended is lost or doubled") {
+  const Scratch scratch;
+  for (const char* ending : {"k.csv", "k.jsonl"}) {
+    const fs::path path = scratch.folder / ending;
+    for (int round = 0; round < 12; ++round) {
+      const pid_t child = fork();
+      if (child == 0) {
+        RowWriter writer(path, columns, "Caption", false);
+        for (std::int64_t i = std::ssize(writer.existing());; ++i) {
+          writer.append({std::to_string(i), std::string("two\nlines"), i});
+        }
+      }
+      usleep(3000 + round * 700);
+      kill(child, SIGKILL);
+      waitpid(child, nullptr, 0);
+    }
+    const auto rows = read_all(path);
+    CHECK(rows.size() > 12);
+    const RowWriter writer(path, columns, "Caption", false);
+    for (std::size_t i = 0; i < writer.existing().size(); ++i) {
+      REQUIRE(writer.existing()[i][0] == std::to_string(i));
+    }
+  }
+}
+
+TEST_CASE("a broken row is named, and the rows after it are read") {
+  const Scratch scratch;
+  const fs::path csv = scratch.folder / "x.csv";
+  write(csv, "\xef\xbb\xbfPrompts,Category\r\na cat,Animals\r\nonly one\n\"b \"\"c\"\"\",d\n\"x\"y,z\nlast,row\n");
+  auto reader = RowReader::open(csv);
+  CHECK(reader->columns() == std::vector<std::string>{"Prompts", "Category"});
+  CHECK(reader->next()->at(0) == "a cat");
+  CHECK_THROWS_WITH_AS(reader->next(), doctest::Contains("row 2"), Error);
+  CHECK(reader->next()->at(0) == "b \"c\"");
+  CHECK(reader->next()->at(0) == "xy");
+  CHECK(reader->next()->at(0) == "last");
+  CHECK_FALSE(reader->next());
+
+  const fs::path open = scratch.folder / "open.csv";
+  write(open, "a,b\n\"never closed,1\n2,3\n");
+  reader = RowReader::open(open);
+  CHECK_THROWS_WITH_AS(reader->next(), doctest::Contains("row 1"), Error);
+  CHECK(reader->next()->at(0) == "2");
+
+  const fs::path jsonl = scratch.folder / "x.jsonl";
+  write(jsonl, "{\"prompt\":\"a\",\"n\":3}\n{broken\n\n[1]\n{\"prompt\":\"b\"}\n");
+  reader = RowReader::open(jsonl);
+  CHECK(reader->columns()[prompt_column(*reader, "")] == "prompt");
+  CHECK(reader->next()->at(0) == "3");
+  CHECK_THROWS_WITH_AS(reader->next(), doctest::Contains("row 2"), Error);
+  CHECK_THROWS_WITH_AS(reader->next(), doctest::Contains("row 4"), Error);
+  CHECK(reader->next()->at(1) == "b");
+  CHECK_FALSE(reader->next());
+}
+
+TEST_CASE("the project's own prompts") {
+  CHECK(read_all(resolve_prompts("drawbench")).size() == 200);
+  CHECK(read_all(resolve_prompts("parti")).size() > 1600);
+  CHECK(read_all(resolve_prompts("geneval")).size() == 553);
+  const auto reader = RowReader::open(resolve_prompts("drawbench"));
+  CHECK(prompt_column(*reader, "") == 0);
+  CHECK_THROWS_WITH_AS(prompt_column(*reader, "Nope"), doctest::Contains("Category"), Error);
+}
+
+TEST_CASE("files that cannot be read or written") {
+  const Scratch scratch;
+  CHECK_THROWS_AS(RowReader::open(scratch.folder / "absent.csv"), Error);
+  write(scratch.folder / "x.doc", "a");
+  CHECK_THROWS_WITH_AS(RowReader::open(scratch.folder / "x.doc"), doctest::Contains(".doc"), Error);
+  write(scratch.folder / "empty.csv", "");
+  CHECK_THROWS_AS(RowReader::open(scratch.folder / "empty.csv"), Error);
+  CHECK_THROWS_AS(RowWriter("/proc/nothing/x.jsonl", columns, "Caption", false), Error);
+  fs::create_symlink("/dev/full", scratch.folder / "full.jsonl");
+  RowWriter full(scratch.folder / "full.jsonl", columns, "Caption", false);
+  CHECK_THROWS_WITH_AS(full.append({std::string("a")}), doctest::Contains("No space left"), Error);
+}
+
+TEST_CASE("random bytes never do worse than an error") {
+  const Scratch scratch;
+  for (std::uint64_t i = 0; i < 400; ++i) {
+    Random random({8, i});
+    std::string bytes;
+    for (int n = random.below(200); n > 0; --n) {
+      bytes += random.chance(0.4) ? "\",\n{}:"[random.below(7)] : static_cast<char>(random.below(256));
+    }
+    for (const char* name : {"f.csv", "f.jsonl", "f.txt"}) {
+      write(scratch.folder / name, bytes);
+      try {
+        const auto reader = RowReader::open(scratch.folder / name);
+        for (int rows = 0; rows < 1000; ++rows) {
+          try {
+            if (!reader->next()) {
+              break;
+            }
+          } catch (const Error&) {
+          }
+          REQUIRE(rows < 999);
+        }
+      } catch (const Error&) {
+      }
+    }
+  }
+}
