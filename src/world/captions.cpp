@@ -140,8 +140,7 @@ std::string short_single(const Scene& scene, Random& random) {
 /// How two figures are placed, beyond the relation's own words; "" where those say all.
 std::string sides(const Scene& scene, const SpriteSet& sprites) {
   const Figure &a = scene.figures[0], &b = scene.figures[1];
-  const std::string& relation = scene.relation;
-  if (relation == "next to" || relation == "left of" || relation == "right of") {
+  if (stand_side_by_side(scene.relation)) {
     return fmt::format("The {} {} {} and the {} {} {}. ", named(a), be(a),
                        position_of(scene, sprites, 0), named(b), be(b),
                        position_of(scene, sprites, 1));

@@ -175,14 +175,17 @@ void check(const Scene& scene) {
   }
   const bool counted = scene.figures.size() == 2 &&
                        scene.figures[0].count + scene.figures[1].count > 2;
-  if (counted && scene.relation != "left of" && scene.relation != "right of" &&
-      scene.relation != "next to") {
+  if (counted && !stand_side_by_side(scene.relation)) {
     fail(Kind::invalid_argument, "groups stand side by side: \"{}\" needs counts of 1",
          scene.relation);
   }
 }
 
 }  // namespace
+
+bool stand_side_by_side(const std::string& relation) {
+  return relation == "left of" || relation == "right of" || relation == "next to";
+}
 
 std::vector<Box> lay_out(const Scene& scene, const SpriteSet& sprites) {
   check(scene);

@@ -25,6 +25,9 @@ struct Box {
 /// included. Throws invalid_argument for what is not of the world.
 std::vector<Box> lay_out(const Scene& scene, const SpriteSet& sprites);
 
+/// The relations in which figures may be groups: "left of", "right of", "next to".
+bool stand_side_by_side(const std::string& relation);
+
 /// Where a figure is as a whole: "on the left", "in the center" or "on the right".
 std::string position_of(const Scene& scene, const SpriteSet& sprites, int figure = 0);
 

@@ -116,8 +116,7 @@ Scene World::any_scene(Random& random) const {
   if (pair) {
     scene.figures.push_back({random.pick(things()), "", 1});
     scene.relation = likely_relation(random);
-    const bool beside = scene.relation == "next to" || scene.relation.ends_with("t of");
-    if (beside && scene.relation != "in front of" && random.chance(0.3)) {
+    if (stand_side_by_side(scene.relation) && random.chance(0.3)) {
       scene.figures[0].count = 1 + random.below(3);
       scene.figures[1].count = 1 + random.below(3);
     }
