@@ -7,6 +7,7 @@
 namespace longhand {
 
 std::function<int()> declare_train(CLI::App& app);
+std::function<int()> declare_upsample(CLI::App& app);
 std::function<int()> declare_world(CLI::App& app);
 
 }  // namespace longhand

@@ -11,6 +11,7 @@ namespace longhand {
 namespace {
 
 constexpr Command commands[] = {
+    {"upsample", "Lengthen prompts into captions that fit and keep what was asked", declare_upsample},
     {"train", "Train a model by a recipe", declare_train},
     {"world", "Look at the scenes that the embedded model is trained on", declare_world},
 };

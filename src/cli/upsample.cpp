@@ -1,0 +1,218 @@
+// longhand upsample: prompts → captions, as text or as a table that a killed job goes on with.
+#include "pipeline/upsample.h"
+
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <iostream>
+
+#include "cli/command.h"
+#include "cli/commands.h"
+#include "core/interrupt.h"
+#include "core/log.h"
+#include "core/progress.h"
+#include "io/table.h"
+#include "llm/llama_cpp.h"
+#include "text/sentences.h"
+
+namespace longhand {
+namespace {
+
+constexpr const char* examples = R"(Examples:
+  longhand upsample "a man holding a sword"
+  longhand upsample --prompts drawbench --out captions.jsonl
+  longhand upsample --modify "make the light red" --of "a figure in a dark forest, its blade glowing blue."
+  longhand upsample --chat
+  echo "a cat" | longhand upsample --llm zephyr-7b-beta.Q4_K_M.gguf)";
+
+struct Arguments {
+  UpsampleRequest request;
+  std::string prompt, prompts, column, out, modify, of;
+  std::int64_t limit = 0;
+  bool keep_going = false, overwrite = false, chat = false;
+};
+
+fs::path model_path(const UpsampleRequest& request) {
+  if (!request.llm.empty()) {
+    return request.llm;
+  }
+  if (const char* set = std::getenv("LONGHAND_LLM")) {
+    return set;
+  }
+  return home() / ".deps" / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf";
+}
+
+/// Rows from --prompts or standard input, checked; broken ones are passed with --keep-going.
+class Rows {
+ public:
+  Rows(const Arguments& arguments)
+      : keep_going_(arguments.keep_going), limit_(arguments.limit) {
+    const bool file = !arguments.prompts.empty();
+    name_ = file ? resolve_prompts(arguments.prompts).string() : "standard input";
+    reader_ = file ? RowReader::open(name_) : RowReader::lines(std::cin, name_);
+    prompt_ = prompt_column(*reader_, arguments.column);
+    const auto& columns = reader_->columns();
+    const auto category = std::ranges::find(columns, "Category");
+    category_ = category == columns.end() ? -1 : category - columns.begin();
+  }
+
+  std::optional<UpsampleRow> next() {
+    while (limit_ == 0 || given_ < limit_) {
+      ++number_;
+      try {
+        const auto row = reader_->next();
+        if (!row) {
+          return std::nullopt;
+        }
+        check_prompt((*row)[prompt_], fmt::format("{}, row {}", name_, number_));
+        ++given_;
+        return UpsampleRow{(*row)[prompt_],
+                           category_ < 0 ? "" : (*row)[static_cast<std::size_t>(category_)],
+                           {}};
+      } catch (const Error& error) {
+        if (!keep_going_) {
+          throw Error(error.kind(), std::string(error.what()) + " (--keep-going passes over such rows)");
+        }
+        spdlog::warn("{}", error.what());
+      }
+    }
+    return std::nullopt;
+  }
+
+ private:
+  bool keep_going_;
+  std::int64_t limit_, number_ = 0, given_ = 0;
+  std::string name_;
+  std::unique_ptr<RowReader> reader_;
+  std::size_t prompt_ = 0;
+  std::ptrdiff_t category_ = -1;
+};
+
+const std::vector<std::string> columns = {"Prompt", "Upsampled Prompt", "Category", "Seed", "Model",
+                                          "Template", "Tokens", "Score", "Lost"};
+
+/// Rows that an earlier run wrote must be of the same prompts and settings.
+void check_resumed(const RowWriter& writer, Rows& rows, const Arguments& arguments,
+                   const std::vector<std::string>& settings) {
+  for (std::size_t i = 0; i < writer.existing().size(); ++i) {
+    const auto& old = writer.existing()[i];
+    const auto row = rows.next();
+    const bool text_only = fs::path(arguments.out).extension() == ".txt";
+    const bool same = row && (text_only || (old[0] == row->prompt && old[3] == settings[0] &&
+                                            old[4] == settings[1] && old[5] == settings[2]));
+    if (!same) {
+      fail(Kind::invalid_argument,
+           "{}: row {} is of another run (prompt, seed, model or template differ); name another file or --overwrite",
+           arguments.out, i + 1);
+    }
+  }
+}
+
+int upsample_table(const Upsampler& upsampler, const std::string& model, const Arguments& arguments) {
+  Rows rows(arguments);
+  RowWriter writer(arguments.out, columns, "Upsampled Prompt", arguments.overwrite);
+  check_resumed(writer, rows, arguments,
+                {std::to_string(arguments.request.seed), model, upsampler.prompt_template().name});
+  const auto before = std::ssize(writer.existing());
+  Progress progress("lengthening", "prompts", arguments.limit, before);
+  upsampler.upsample(
+      before, [&] { return rows.next(); },
+      [&](const Caption& caption) {
+        writer.append({caption.prompt, caption.caption, caption.category, arguments.request.seed,
+                       model, upsampler.prompt_template().name,
+                       static_cast<std::int64_t>(caption.tokens), caption.score,
+                       fmt::format("{}", fmt::join(caption.lost, "; "))});
+        progress.advance();
+      });
+  throw_if_interrupted();
+  return 0;
+}
+
+int upsample_stream(const Upsampler& upsampler, const Arguments& arguments) {
+  Rows rows(arguments);
+  upsampler.upsample(
+      0, [&] { return rows.next(); },
+      [](const Caption& caption) {
+        fmt::print("{}\n", caption.caption);
+        std::fflush(stdout);
+      });
+  throw_if_interrupted();
+  return 0;
+}
+
+/// Each line lengthens a new prompt; a line that begins with / asks for a change of the last caption.
+int chat(const Upsampler& upsampler) {
+  fmt::print("A prompt a line; /CHANGE modifies the last caption, as in \"/make the light red\"; an empty line ends.\n");
+  std::string line;
+  Caption last;
+  while (fmt::print("> "), std::fflush(stdout), std::getline(std::cin, line) && !line.empty()) {
+    UpsampleRow row{line, "", {}};
+    if (line[0] == '/' && !last.caption.empty()) {
+      row.turns = upsampler.prompt_template().modify(last.prompt, last.caption, line.substr(1));
+      row.prompt = line.substr(1);
+    }
+    try {
+      check_prompt(row.prompt, "the line");
+      Caption caption = upsampler.upsample(row);
+      fmt::print("{}\n", caption.caption);
+      last = row.turns.empty() ? caption : Caption{last.prompt, caption.caption, "", 0, 0, {}};
+    } catch (const Error& error) {
+      fmt::print(stderr, "{}\n", error.what());
+    }
+  }
+  return 0;
+}
+
+int run(const Arguments& arguments) {
+  if (!arguments.modify.empty() && arguments.of.empty()) {
+    fail(Kind::invalid_argument, "--modify needs the caption to change: --of CAPTION");
+  }
+  if (!arguments.prompt.empty() || !arguments.modify.empty()) {
+    check_prompt(arguments.modify.empty() ? arguments.prompt : arguments.modify, "the command line");
+  }
+  const std::shared_ptr<LanguageModel> model =
+      load_llama(model_path(arguments.request), {arguments.request.batch, 0});
+  const Upsampler upsampler(model, Template::load(arguments.request.prompt_template),
+                            arguments.request);
+  if (arguments.chat) {
+    return chat(upsampler);
+  }
+  if (!arguments.modify.empty() || !arguments.prompt.empty()) {
+    UpsampleRow row{arguments.prompt, "", {}};
+    if (!arguments.modify.empty()) {
+      row.prompt = arguments.modify;
+      row.turns = upsampler.prompt_template().modify(
+          arguments.prompt.empty() ? arguments.of : arguments.prompt, arguments.of, arguments.modify);
+    }
+    const Caption caption = upsampler.upsample(row);
+    spdlog::debug("tokens {}, score {:.2f}, lost: {}", caption.tokens, caption.score,
+                  fmt::join(caption.lost, "; "));
+    fmt::print("{}\n", caption.caption);
+    return 0;
+  }
+  return arguments.out.empty() ? upsample_stream(upsampler, arguments)
+                               : upsample_table(upsampler, model->name(), arguments);
+}
+
+}  // namespace
+
+std::function<int()> declare_upsample(CLI::App& app) {
+  auto arguments = std::make_shared<Arguments>();
+  app.add_option("prompt", arguments->prompt, "a prompt; without it, one a line is read from standard input");
+  app.add_option("--prompts", arguments->prompts,
+                 "drawbench, parti, geneval, or a .csv, .tsv, .jsonl or .txt file");
+  app.add_option("--column", arguments->column, "the prompts' column, where its name is unusual");
+  app.add_option("-o,--out", arguments->out, "a .jsonl, .csv, .tsv or .txt file; goes on where it stands");
+  app.add_option("--limit", arguments->limit, "at most so many prompts")->check(CLI::NonNegativeNumber);
+  app.add_flag("--keep-going", arguments->keep_going, "pass over broken rows");
+  app.add_flag("--overwrite", arguments->overwrite, "begin the output anew");
+  app.add_option("--modify", arguments->modify, "change a caption: what to change");
+  app.add_option("--of", arguments->of, "the caption that --modify changes");
+  app.add_flag("--chat", arguments->chat, "prompts and changes in turn");
+  add_fields(app, arguments->request);
+  app.footer(examples);
+  return [arguments] { return run(*arguments); };
+}
+
+}  // namespace longhand

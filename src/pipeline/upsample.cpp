@@ -1,0 +1,157 @@
+#include "pipeline/upsample.h"
+
+#include <algorithm>
+#include <cctype>
+#include <map>
+
+#include "core/interrupt.h"
+#include "pipeline/budget_guide.h"
+#include "text/fidelity.h"
+#include "text/sentences.h"
+
+namespace longhand {
+namespace {
+
+constexpr int least_words = 15;      // the report's rule: 15 to 80 words
+constexpr int room_to_lengthen = 20;  // tokens; a prompt that leaves less is kept
+constexpr double keeps_enough = 0.8;
+
+long word_count(const std::string& text) { return std::ranges::count(text, ' ') + 1; }
+
+/// The prompt's own words as a caption begins: without its last full stop, its first letter small unless it
+/// begins a name or an acronym.
+std::string as_opening(const std::string& prompt) {
+  std::string text = tidy(prompt);
+  while (text.ends_with('.') || text.ends_with(',')) {
+    text.pop_back();
+  }
+  const bool capital_alone =
+      text.size() > 1 && std::islower(static_cast<unsigned char>(text[1])) != 0;
+  if (capital_alone || text.starts_with("A ") || text.starts_with("I ")) {
+    text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
+  }
+  return text;
+}
+
+struct Pending {
+  UpsampleRow row;
+  std::map<std::int64_t, std::string> candidates;  // by number: ties are broken the same way each time
+  std::optional<Caption> caption;
+};
+
+}  // namespace
+
+Upsampler::Upsampler(std::shared_ptr<LanguageModel> model, Template prompt_template,
+                     const UpsampleRequest& request)
+    : model_(std::move(model)),
+      template_(std::move(prompt_template)),
+      request_(request),
+      tokenizer_(ClipTokenizer::shared()) {}
+
+/// Every second candidate, the first among them, opens with the prompt's own words.
+Sequence Upsampler::sequence(const UpsampleRow& row, std::int64_t index, int candidate) const {
+  Sequence made{index * request_.candidates + candidate,
+                row.turns.empty() ? std::vector{template_.ask(row.prompt)} : row.turns,
+                "",
+                Random({static_cast<std::uint64_t>(request_.seed), static_cast<std::uint64_t>(index),
+                        static_cast<std::uint64_t>(candidate)}),
+                nullptr};
+  if (!request_.unguided) {
+    made.guide = std::make_shared<BudgetGuide>(tokenizer_, request_.max_tokens, least_words);
+    if (row.turns.empty() && candidate % 2 == 0) {
+      made.opening = as_opening(row.prompt);
+    }
+  }
+  return made;
+}
+
+Caption Upsampler::choose(const UpsampleRow& row, const std::vector<std::string>& candidates) const {
+  const Demands demands(row.prompt);
+  const int budget = request_.max_tokens;
+  const auto judged = [&](const std::string& text) {
+    Verdict verdict = demands.judge(text);
+    verdict.score *= std::min(1.0, 0.5 + 0.5 * static_cast<double>(word_count(text)) / least_words);
+    return verdict;
+  };
+  std::string best;
+  Verdict verdict;
+  verdict.score = -1;
+  for (const std::string& candidate : candidates) {
+    const std::string text =
+        request_.unguided ? tidy(candidate) : cut_to_fit(tidy(candidate), *tokenizer_, budget);
+    const Verdict own = judged(text);
+    if (own.score > verdict.score) {
+      best = text;
+      verdict = own;
+    }
+  }
+  if (!request_.unguided && row.turns.empty() && verdict.score < keeps_enough) {
+    const std::string joined = prompt_in_front(tidy(row.prompt), best, *tokenizer_, budget);
+    if (const Verdict own = judged(joined); own.score > verdict.score) {
+      best = joined;
+      verdict = own;
+    }
+  }
+  return {row.prompt, best, row.category, tokenizer_->count(best), verdict.score, verdict.lost};
+}
+
+void Upsampler::upsample(std::int64_t first, const std::function<std::optional<UpsampleRow>()>& next,
+                         const std::function<void(const Caption&)>& done) const {
+  std::map<std::int64_t, Pending> pending;
+  std::int64_t read = first;
+  int candidate = request_.candidates;  // of the row read last; none is left of the row before the first
+  const auto flush = [&] {
+    while (!pending.empty() && pending.begin()->second.caption) {
+      done(*pending.begin()->second.caption);
+      pending.erase(pending.begin());
+    }
+  };
+  const auto next_sequence = [&]() -> std::optional<Sequence> {
+    while (candidate == request_.candidates) {
+      auto row = interrupted() ? std::nullopt : next();
+      if (!row) {
+        return std::nullopt;
+      }
+      Pending& entry = pending[read++];
+      entry.row = std::move(*row);
+      const std::string tidied = tidy(entry.row.prompt);
+      const bool kept = !request_.unguided && entry.row.turns.empty() &&
+                        (is_detailed(tidied) ||
+                         tokenizer_->count(tidied) > request_.max_tokens - room_to_lengthen);
+      if (kept) {
+        entry.caption = choose(entry.row, {tidied});
+        flush();
+      } else {
+        candidate = 0;
+      }
+    }
+    const std::int64_t index = read - 1;
+    return sequence(pending.at(index).row, index, candidate++);
+  };
+  model_->generate(
+      template_.shared(), next_sequence,
+      [&](Generated generated) {
+        Pending& entry = pending.at(generated.id / request_.candidates);
+        entry.candidates[generated.id % request_.candidates] = std::move(generated.text);
+        if (std::ssize(entry.candidates) == request_.candidates) {
+          std::vector<std::string> texts;
+          for (auto& [number, text] : entry.candidates) {
+            texts.push_back(std::move(text));
+          }
+          entry.caption = choose(entry.row, texts);
+          flush();
+        }
+      },
+      {request_.temperature, request_.top_k, request_.top_p, 256});
+}
+
+Caption Upsampler::upsample(const UpsampleRow& row) const {
+  std::optional<UpsampleRow> waiting = row;
+  Caption result;
+  upsample(
+      0, [&] { return std::exchange(waiting, std::nullopt); },
+      [&](const Caption& caption) { result = caption; });
+  return result;
+}
+
+}  // namespace longhand

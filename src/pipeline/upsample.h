@@ -1,0 +1,87 @@
+// Lengthening: prompts → captions that fit the painter's text encoder and keep what was asked (Betker et al.
+// 2023, section 2.2 and appendix C).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "core/fields.h"
+#include "llm/language_model.h"
+#include "text/clip_tokenizer.h"
+#include "text/template.h"
+
+namespace longhand {
+
+struct UpsampleRequest {
+  std::string llm;
+  std::string prompt_template = "dalle3";
+  int candidates = 4;
+  int max_tokens = 77;
+  std::int64_t seed = 0;
+  double temperature = 0.7;
+  int top_k = 50;
+  double top_p = 0.95;
+  int batch = 64;
+  bool unguided = false;
+
+  static constexpr auto fields = std::tuple{
+      field("llm", &UpsampleRequest::llm,
+            "language model, a GGUF file (default: SmolLM2-135M-Instruct, or $LONGHAND_LLM)"),
+      field("template", &UpsampleRequest::prompt_template, "\"dalle3\", or a template's JSON file"),
+      field("candidates", &UpsampleRequest::candidates, "captions tried for each prompt", 1, 64),
+      field("max_tokens", &UpsampleRequest::max_tokens,
+            "the painter's CLIP tokens, with the two marks", 8, 4096),
+      field("seed", &UpsampleRequest::seed, "random seed", 0, 9e15),
+      field("temperature", &UpsampleRequest::temperature, "0 takes the likeliest", 0, 5),
+      field("top_k", &UpsampleRequest::top_k, "tokens to choose among", 1, 1000),
+      field("top_p", &UpsampleRequest::top_p, "probability to choose within", 0, 1),
+      field("batch", &UpsampleRequest::batch, "sequences decoded at once", 1, 1024),
+      field("unguided", &UpsampleRequest::unguided,
+            "the model's own words: no budget, no openings, no prompt in front"),
+  };
+};
+
+/// A prompt to lengthen; `turns` replace the question for it where an earlier caption is modified.
+struct UpsampleRow {
+  std::string prompt;
+  std::string category;
+  std::vector<Message> turns;
+};
+
+struct Caption {
+  std::string prompt;
+  std::string caption;
+  std::string category;
+  int tokens = 0;                 // with the two marks
+  double score = 0;               // text/fidelity.h
+  std::vector<std::string> lost;  // what the prompt asked for and the caption lacks
+};
+
+/// Re-entrant; the model is shared.
+class Upsampler {
+ public:
+  Upsampler(std::shared_ptr<LanguageModel> model, Template prompt_template,
+            const UpsampleRequest& request);
+
+  /// Lengthens rows first, first + 1, … in one continuous batch. `done` receives captions in the rows'
+  /// order, each as soon as all before it are done.
+  void upsample(std::int64_t first, const std::function<std::optional<UpsampleRow>()>& next,
+                const std::function<void(const Caption&)>& done) const;
+  Caption upsample(const UpsampleRow& row) const;
+  const Template& prompt_template() const { return template_; }
+
+ private:
+  Sequence sequence(const UpsampleRow& row, std::int64_t index, int candidate) const;
+  Caption choose(const UpsampleRow& row, const std::vector<std::string>& candidates) const;
+
+  std::shared_ptr<LanguageModel> model_;
+  Template template_;
+  UpsampleRequest request_;
+  std::shared_ptr<const ClipTokenizer> tokenizer_;
+};
+
+}  // namespace longhand
