@@ -164,4 +164,12 @@ Tensor AutoencoderKL::decode(const Tensor& latents) const {
   return decoder_.forward(post_quant_conv_ ? post_quant_conv_->forward(latents) : latents);
 }
 
+Tensor AutoencoderKL::latents_of(const Tensor& pictures) const {
+  return (encode(pictures).first - config_.shift_factor) * config_.scaling_factor;
+}
+
+Tensor AutoencoderKL::pictures_of(const Tensor& latents) const {
+  return decode(latents / config_.scaling_factor + config_.shift_factor);
+}
+
 }  // namespace longhand

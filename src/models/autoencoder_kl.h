@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "models/autoencoder.h"
 #include "models/blocks.h"
 
 namespace longhand {
@@ -74,7 +75,7 @@ struct VaeDecoder {
   Conv2d conv_out;
 };
 
-class AutoencoderKL {
+class AutoencoderKL : public Autoencoder {
  public:
   AutoencoderKL(Weights& weights, const AutoencoderKLConfig& config);
 
@@ -83,7 +84,11 @@ class AutoencoderKL {
   std::pair<Tensor, Tensor> encode(const Tensor& pictures) const;
   /// Latents (not scaled) → pictures, about -1…1.
   Tensor decode(const Tensor& latents) const;
-  const AutoencoderKLConfig& config() const { return config_; }
+
+  Tensor latents_of(const Tensor& pictures) const override;
+  Tensor pictures_of(const Tensor& latents) const override;
+  int factor() const override { return config_.factor(); }
+  int latent_channels() const override { return config_.latent_channels; }
 
  private:
   AutoencoderKLConfig config_;

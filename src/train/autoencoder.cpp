@@ -1,7 +1,9 @@
-// Trains an AutoencoderKL on scenes: reconstruction in absolute differences at three scales, and a small
-// pull of the latents towards a standard normal (Rombach et al. 2022, without the adversary).
+// Trains an AutoencoderTiny on pieces of scenes: reconstruction in differences at four scales, of brightness and,
+// with more weight, of colour. The latents are kept small and a little noise is added to them, so that near
+// latents decode to near pictures, as a denoiser needs.
+#include "core/error.h"
 #include "core/log.h"
-#include "models/autoencoder_kl.h"
+#include "models/autoencoder_tiny.h"
 #include "models/config.h"
 #include "nn/dtype.h"
 #include "nn/pictures.h"
@@ -15,93 +17,126 @@ namespace {
 
 using at::Tensor;
 
-Tensor scenes(const World& world, const Recipe& recipe, std::int64_t step, at::ScalarType dtype) {
+/// What an autoencoder's recipe says beyond any recipe.
+struct AutoencoderRecipe {
+  explicit AutoencoderRecipe(const nlohmann::json& config)
+      : model(config_value(config, "config", nlohmann::json::object())),
+        crop(config_value(config, "crop", 64)),
+        latent_noise(config_value(config, "latent_noise", 0.1)),
+        latent_weight(config_value(config, "latent_weight", 1e-3)),
+        coarse_weight(config_value(config, "coarse_weight", 4.0)) {}
+
+  nlohmann::json model;
+  int crop;              // pixels a side; steps count for more than pixels
+  double latent_noise;   // standard deviation
+  double latent_weight;  // of the latents' mean square in the loss
+  double coarse_weight;  // of squared differences at the coarse scales
+};
+
+/// [batch, 3, side, side] of scenes; side 0: whole pictures, else a piece of each.
+Tensor scenes(const World& world, const Recipe& recipe, std::int64_t step, int side,
+              at::ScalarType dtype) {
   std::vector<Tensor> pictures;
   for (int i = 0; i < recipe.batch; ++i) {
     Random random({recipe.seed, static_cast<std::uint64_t>(step * recipe.batch + i)});
-    pictures.push_back(picture_to_tensor(world.draw(world.sample(random), recipe.resolution)));
+    Tensor picture = picture_to_tensor(world.draw(world.sample(random), recipe.resolution));
+    if (side > 0) {
+      const int room = (recipe.resolution - side) / 8 + 1;
+      picture = picture.narrow(1, random.below(room) * 8, side).narrow(2, random.below(room) * 8, side);
+    }
+    pictures.push_back(picture);
   }
   return at::stack(pictures).to(dtype).contiguous(at::MemoryFormat::ChannelsLast);
 }
 
-/// Mean absolute difference of the pictures and of their steps from pixel to pixel: the latter is what
-/// makes edges sharp.
-Tensor difference(const Tensor& a, const Tensor& b) {
-  const auto steps = [](const Tensor& x, int dim) { return x.diff(1, dim); };
-  return (a - b).abs().mean() + (steps(a, 2) - steps(b, 2)).abs().mean() +
-         (steps(a, 3) - steps(b, 3)).abs().mean();
+/// Brightness and the two colour differences (BT.601's, unscaled), the latter twice as heavy: in red, green
+/// and blue a wrong hue of the right brightness costs too little, and small models leave it grey.
+Tensor opponent_colours(const Tensor& pictures) {
+  const auto rgb = pictures.to(at::kFloat).unbind(1);
+  const Tensor brightness = 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2];
+  return at::stack({brightness, 2 * (rgb[0] - brightness), 2 * (rgb[2] - brightness)}, 1);
 }
 
-Tensor reconstruction_loss(const Tensor& answer, const Tensor& pictures) {
-  Tensor a = answer.to(at::kFloat), b = pictures.to(at::kFloat);
-  Tensor loss = difference(a, b);
-  for (int scale = 0; scale < 2; ++scale) {
+/// Mean absolute difference of the steps from pixel to pixel: what makes edges sharp.
+Tensor edge_difference(const Tensor& a, const Tensor& b) {
+  const auto steps = [](const Tensor& x, int dim) { return x.diff(1, dim); };
+  return (steps(a, 2) - steps(b, 2)).abs().mean() + (steps(a, 3) - steps(b, 3)).abs().mean();
+}
+
+Tensor reconstruction_loss(const Tensor& answer, const Tensor& pictures, double coarse_weight) {
+  Tensor a = opponent_colours(answer), b = opponent_colours(pictures);
+  Tensor loss = (a - b).abs().mean() + edge_difference(a, b);
+  for (int scale = 0; scale < 3; ++scale) {
     a = at::avg_pool2d(a, {2, 2});
     b = at::avg_pool2d(b, {2, 2});
-    loss = loss + 0.5 * difference(a, b);
+    loss = loss + (a - b).abs().mean() + coarse_weight * (a - b).square().mean() +
+           0.25 * edge_difference(a, b);
   }
   return loss;
 }
 
-Tensor divergence(const Tensor& mean, const Tensor& log_variance) {
-  return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean();
-}
-
 /// The scaling factor that gives the latents unit variance, from some scenes.
-double measure_scaling(const AutoencoderKL& model, const World& world, const Recipe& recipe,
+double measure_scaling(const AutoencoderTiny& model, const World& world, const Recipe& recipe,
                        at::ScalarType dtype) {
   const c10::AutoGradMode no_grad(false);
   std::vector<Tensor> latents;
   for (int i = 0; i < 32; ++i) {
-    latents.push_back(model.encode(scenes(world, recipe, (std::int64_t{1} << 40) + i, dtype))
-                          .first.to(at::kFloat));
+    latents.push_back(
+        model.encode(scenes(world, recipe, (std::int64_t{1} << 40) + i, 0, dtype)).to(at::kFloat));
   }
   return 1.0 / at::cat(latents).std().item<double>();
+}
+
+/// Held-back scenes, each with what the autoencoder makes of it.
+Image sample_sheet(const AutoencoderTiny& model, const World& world, const Recipe& recipe,
+                   at::ScalarType dtype) {
+  const c10::AutoGradMode no_grad(false);
+  const Tensor pictures = scenes(world, recipe, std::int64_t{1} << 41, 0, dtype);
+  const Tensor answers = model.decode(model.encode(pictures));
+  std::vector<Image> pairs;
+  for (std::int64_t i = 0; i < pictures.size(0); ++i) {
+    pairs.push_back(tensor_to_picture(pictures[i]));
+    pairs.push_back(tensor_to_picture(answers[i]));
+  }
+  return contact_sheet(pairs, 8);
 }
 
 }  // namespace
 
 void train_autoencoder(const Recipe& recipe) {
-  const auto config_json = config_value(recipe.config, "config", nlohmann::json::object());
-  const double kl_weight = config_value(recipe.config, "kl_weight", 5e-4);
+  const AutoencoderRecipe own(recipe.config);
+  if (own.crop % 8 != 0 || own.crop < 8 || own.crop > recipe.resolution) {
+    fail(Kind::corrupt, "crop is {}; expected a multiple of 8 up to the resolution, {}", own.crop,
+         recipe.resolution);
+  }
   Weights weights = Weights::fresh(recipe.seed);
-  const AutoencoderKL model(weights, AutoencoderKLConfig::from_json(config_json));
+  const AutoencoderTiny model(weights, AutoencoderTinyConfig::from_json(own.model));
   const at::ScalarType dtype = dtype_named(recipe.dtype);
   Optimizer optimizer(weights.taken(), recipe.optimizer, dtype);
-  spdlog::info("autoencoder: {:.2f} million parameters", optimizer.size() / 1e6);
+  spdlog::info("autoencoder: {:.2f} million parameters", static_cast<double>(optimizer.size()) / 1e6);
 
   const World world;
   Loader<Tensor> loader(
-      [&](std::int64_t step) { return scenes(world, recipe, step, dtype); }, resumed_step(recipe));
+      [&](std::int64_t step) { return scenes(world, recipe, step, own.crop, dtype); },
+      resumed_step(recipe));
   run_training(
       recipe, optimizer,
       [&](std::int64_t) {
         const Tensor pictures = loader.next();
-        const auto [mean, log_variance] = model.encode(pictures);
-        const Tensor m = mean.to(at::kFloat), v = log_variance.to(at::kFloat);
-        const Tensor latents = (m + (0.5 * v).exp() * at::randn_like(m)).to(dtype);
+        const Tensor latents = model.encode(pictures);
+        const Tensor noisy = latents + own.latent_noise * at::randn_like(latents);
         const Tensor loss =
-            reconstruction_loss(model.decode(latents), pictures) + kl_weight * divergence(m, v);
+            reconstruction_loss(model.decode(noisy), pictures, own.coarse_weight) +
+            own.latent_weight * latents.to(at::kFloat).square().mean();
         loss.backward();
         return loss.item<double>();
       },
-      [&] {
-        const c10::AutoGradMode no_grad(false);
-        const Tensor pictures = scenes(world, recipe, std::int64_t{1} << 41, dtype);
-        const Tensor answers = model.decode(model.encode(pictures).first);
-        std::vector<Image> pairs;
-        for (std::int64_t i = 0; i < std::min<std::int64_t>(8, pictures.size(0)); ++i) {
-          pairs.push_back(tensor_to_picture(pictures[i]));
-          pairs.push_back(tensor_to_picture(answers[i]));
-        }
-        return contact_sheet(pairs, 4);
-      });
+      [&] { return sample_sheet(model, world, recipe, dtype); });
 
   const Optimizer::UseAverage averaged(optimizer);
-  nlohmann::json config = config_json;
-  config["_class_name"] = "AutoencoderKL";
+  nlohmann::json config = own.model;
+  config["_class_name"] = "AutoencoderTiny";
   config["scaling_factor"] = measure_scaling(model, world, recipe, dtype);
-  config["sample_size"] = recipe.resolution;
   save_tensors(recipe.model / "vae" / "diffusion_pytorch_model.safetensors", optimizer.averaged(),
                at::kBFloat16);
   write_file_atomically(recipe.model / "vae" / "config.json", config.dump(2) + "\n");

@@ -4,6 +4,7 @@
 #include "core/interrupt.h"
 #include "core/progress.h"
 #include "nn/pictures.h"
+#include "nn/weights.h"
 #include "train/loader.h"
 
 namespace longhand {
@@ -23,7 +24,7 @@ Scene numbered_scene(const World& world, std::uint64_t seed, std::int64_t index)
   return world.sample(random);
 }
 
-at::Tensor kept_latents(const fs::path& folder, const AutoencoderKL& vae, const World& world,
+at::Tensor kept_latents(const fs::path& folder, const Autoencoder& vae, const World& world,
                         std::uint64_t seed, std::int64_t count, int resolution,
                         at::ScalarType dtype) {
   const c10::AutoGradMode no_grad(false);
@@ -48,7 +49,7 @@ at::Tensor kept_latents(const fs::path& folder, const AutoencoderKL& vae, const 
       std::vector<at::Tensor> parts;
       for (std::int64_t i = 0; i < shard_size / encode_batch; ++i) {
         throw_if_interrupted();
-        parts.push_back(vae.encode(loader.next()).first * vae.config().scaling_factor);
+        parts.push_back(vae.latents_of(loader.next()));
         progress.advance(encode_batch);
       }
       save_tensors(shard_path(folder, done), {{"latents", at::cat(parts)}}, at::kBFloat16);

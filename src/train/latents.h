@@ -1,7 +1,7 @@
 // Latents of scenes, encoded once and kept: 4 kB a picture instead of a pass through the encoder a step.
 #pragma once
 
-#include "models/autoencoder_kl.h"
+#include "models/autoencoder.h"
 #include "train/recipe.h"
 #include "world/world.h"
 
@@ -12,7 +12,7 @@ Scene numbered_scene(const World& world, std::uint64_t seed, std::int64_t index)
 
 /// Latents [count, channels, h, w] in bfloat16, scaled to unit variance, of scenes 0…count-1. Kept in folder as
 /// shards of 1024; those that are there are not made again.
-at::Tensor kept_latents(const fs::path& folder, const AutoencoderKL& vae, const World& world,
+at::Tensor kept_latents(const fs::path& folder, const Autoencoder& vae, const World& world,
                         std::uint64_t seed, std::int64_t count, int resolution,
                         at::ScalarType dtype);
 

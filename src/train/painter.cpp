@@ -68,11 +68,8 @@ class PainterTraining {
         unet_(unet_weights_, UNet2DConditionConfig::from_json(own.unet)),
         text_weights_(Weights::fresh(recipe.seed + 1)),
         text_encoder_(text_weights_, CLIPTextConfig::from_json(own.text_encoder)),
-        vae_config_(read_config(recipe.model / "vae" / "config.json")),
-        vae_weights_(Weights::mapped(
-            {recipe.model / "vae" / "diffusion_pytorch_model.safetensors"}, dtype_)),
-        vae_(vae_weights_, AutoencoderKLConfig::from_json(vae_config_)),
-        latents_(kept_latents(recipe.out / "latents", vae_, world_, recipe.seed, own.scenes,
+        vae_(load_autoencoder(recipe.model / "vae", dtype_)),
+        latents_(kept_latents(recipe.out / "latents", *vae_, world_, recipe.seed, own.scenes,
                               recipe.resolution, dtype_)) {}
 
   std::map<std::string, Tensor> parameters() const {
@@ -140,9 +137,7 @@ class PainterTraining {
     const SamplingOptions options{"ddim", 25, own_.guidance, {}};
     const Tensor latents = sample_latents(unet_, schedule_, options, noise, context, empty);
     const Tensor pictures =
-        vae_.decode((latents / vae_.config().scaling_factor)
-                        .to(dtype_)
-                        .contiguous(at::MemoryFormat::ChannelsLast));
+        vae_->pictures_of(latents.to(dtype_).contiguous(at::MemoryFormat::ChannelsLast));
     std::vector<Image> images;
     for (std::int64_t i = 0; i < count; ++i) {
       images.push_back(tensor_to_picture(pictures[i]));
@@ -180,9 +175,7 @@ class PainterTraining {
   UNet2DConditionModel unet_;
   Weights text_weights_;
   CLIPTextModel text_encoder_;
-  json vae_config_;
-  Weights vae_weights_;
-  AutoencoderKL vae_;
+  std::unique_ptr<Autoencoder> vae_;
   World world_;
   Tensor latents_;
 };

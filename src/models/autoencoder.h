@@ -1,0 +1,27 @@
+// What a painter needs of any autoencoder, and the choice of class by a folder's config.json.
+#pragma once
+
+#include <memory>
+
+#include "core/files.h"
+#include "nn/torch.h"
+
+namespace longhand {
+
+/// Pictures [batch, 3, H, W] in -1…1 ↔ latents [batch, latent_channels, H/factor, W/factor].
+class Autoencoder {
+ public:
+  virtual ~Autoencoder() = default;
+  /// The likeliest latents, scaled as the denoiser expects them.
+  virtual at::Tensor latents_of(const at::Tensor& pictures) const = 0;
+  /// Scaled latents → pictures, about -1…1.
+  virtual at::Tensor pictures_of(const at::Tensor& latents) const = 0;
+  virtual int factor() const = 0;
+  virtual int latent_channels() const = 0;
+};
+
+/// The autoencoder of a folder with config.json and diffusion_pytorch_model.safetensors: AutoencoderKL or
+/// AutoencoderTiny, by its _class_name. Throws not_found; corrupt, naming the file and what does not fit.
+std::unique_ptr<Autoencoder> load_autoencoder(const fs::path& folder, at::ScalarType dtype);
+
+}  // namespace longhand
