@@ -89,8 +89,18 @@ class Rows {
   std::ptrdiff_t category_ = -1;
 };
 
-const std::vector<std::string> columns = {"Prompt", "Upsampled Prompt", "Category", "Seed", "Model",
-                                          "Template", "Tokens", "Score", "Lost"};
+const std::vector<Column> columns = {{"Prompt"},
+                                     {"Upsampled Prompt"},
+                                     {"Category"},
+                                     {"Seed", Column::Type::whole},
+                                     {"Model"},
+                                     {"Template"},
+                                     {"Tokens", Column::Type::whole},
+                                     {"Score", Column::Type::number},
+                                     {"Lost"}};
+
+constexpr const char* card =
+    "# Captions\n\nPrompts and what a language model lengthened them to, written by `longhand upsample`.\n";
 
 /// Rows that an earlier run wrote must be of the same prompts and settings.
 void check_resumed(const RowWriter& writer, Rows& rows, const Arguments& arguments,
@@ -111,7 +121,8 @@ void check_resumed(const RowWriter& writer, Rows& rows, const Arguments& argumen
 
 int upsample_table(const Upsampler& upsampler, const std::string& model, const Arguments& arguments) {
   Rows rows(arguments);
-  RowWriter writer(arguments.out, columns, "Upsampled Prompt", arguments.overwrite);
+  RowWriter writer(arguments.out, columns,
+                   {.text_column = "Upsampled Prompt", .overwrite = arguments.overwrite, .card = card});
   check_resumed(writer, rows, arguments,
                 {std::to_string(arguments.request.seed), model, upsampler.prompt_template().name});
   const auto before = std::ssize(writer.existing());
@@ -125,6 +136,7 @@ int upsample_table(const Upsampler& upsampler, const std::string& model, const A
                        fmt::format("{}", fmt::join(caption.lost, "; "))});
         progress.advance();
       });
+  writer.finish();
   throw_if_interrupted();
   return 0;
 }
@@ -201,9 +213,9 @@ std::function<int()> declare_upsample(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
   app.add_option("prompt", arguments->prompt, "a prompt; without it, one a line is read from standard input");
   app.add_option("--prompts", arguments->prompts,
-                 "drawbench, parti, geneval, or a .csv, .tsv, .jsonl or .txt file");
+                 "drawbench, parti, geneval, or a .csv, .tsv, .jsonl, .txt or .parquet file");
   app.add_option("--column", arguments->column, "the prompts' column, where its name is unusual");
-  app.add_option("-o,--out", arguments->out, "a .jsonl, .csv, .tsv or .txt file; goes on where it stands");
+  app.add_option("-o,--out", arguments->out, "a .jsonl, .csv, .tsv, .txt or .parquet file, or a folder for a Hugging Face dataset; goes on where it stands");
   app.add_option("--limit", arguments->limit, "at most so many prompts")->check(CLI::NonNegativeNumber);
   app.add_flag("--keep-going", arguments->keep_going, "pass over broken rows");
   app.add_flag("--overwrite", arguments->overwrite, "begin the output anew");

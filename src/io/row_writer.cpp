@@ -6,26 +6,16 @@
 #include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "core/error.h"
+#include "io/dataset.h"
 #include "io/delimited.h"
+#include "io/parquet.h"
 #include "io/table.h"
 
 namespace longhand {
 namespace {
-
-std::string cell_text(const Cell& cell) {
-  if (const auto* text = std::get_if<std::string>(&cell)) {
-    return *text;
-  }
-  if (const auto* whole = std::get_if<std::int64_t>(&cell)) {
-    return std::to_string(*whole);
-  }
-  if (const auto* number = std::get_if<double>(&cell)) {
-    return fmt::format("{}", *number);
-  }
-  return {};
-}
 
 nlohmann::json cell_json(const Cell& cell) {
   return std::visit(
@@ -52,64 +42,131 @@ std::size_t whole_rows(const std::string& text, bool quotes) {
   return end;
 }
 
-}  // namespace
-
-RowWriter::RowWriter(const fs::path& path, std::vector<std::string> columns,
-                     const std::string& text_column, bool overwrite)
-    : path_(path), ending_(path.extension()), columns_(std::move(columns)) {
-  if (!delimited(ending_) && ending_ != ".jsonl" && ending_ != ".txt") {
-    fail(Kind::invalid_argument, "{}: the ending \"{}\" is not known; expected .jsonl, .csv, .tsv or .txt",
-         path.string(), ending_);
+std::vector<std::string> names_of(const std::vector<Column>& columns) {
+  std::vector<std::string> names;
+  for (const Column& column : columns) {
+    names.push_back(column.name);
   }
-  text_column_ = static_cast<std::size_t>(std::ranges::find(columns_, text_column) - columns_.begin());
-  std::error_code code;
-  if (path.has_parent_path()) {
-    fs::create_directories(path.parent_path(), code);
-  }
-  file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  if (file_ < 0) {
-    fail(Kind::unavailable, "{} cannot be written: {}", path.string(), std::strerror(errno));
-  }
-  if (overwrite && ftruncate(file_, 0) != 0) {
-    fail(Kind::unavailable, "{} cannot be emptied: {}", path.string(), std::strerror(errno));
-  }
-  go_on(fs::is_regular_file(path) ? read_file(path, std::size_t{1} << 36) : "");
+  return names;
 }
 
-RowWriter::~RowWriter() { ::close(file_); }
+}  // namespace
+
+std::string cell_text(const Cell& cell) {
+  if (const auto* text = std::get_if<std::string>(&cell)) {
+    return *text;
+  }
+  if (const auto* whole = std::get_if<std::int64_t>(&cell)) {
+    return std::to_string(*whole);
+  }
+  if (const auto* number = std::get_if<double>(&cell)) {
+    return fmt::format("{}", *number);
+  }
+  return {};
+}
+
+RowWriter::Form RowWriter::form_of(const fs::path& path) {
+  const std::string ending = path.extension();
+  std::error_code code;
+  if (ending.empty() || fs::is_directory(path, code)) {
+    return Form::folder;
+  }
+  if (!delimited(ending) && ending != ".jsonl" && ending != ".txt" && ending != ".parquet") {
+    fail(Kind::invalid_argument,
+         "{}: the ending \"{}\" is not known; expected .jsonl, .csv, .tsv, .txt, .parquet, or none for a dataset folder",
+         path.string(), ending);
+  }
+  return ending == ".parquet" ? Form::parquet : Form::rows;
+}
+
+fs::path RowWriter::journal_of(const fs::path& path) {
+  switch (form_of(path)) {
+    case Form::folder: return path / "rows.jsonl";
+    case Form::parquet: return path.string() + ".rows.jsonl";
+    case Form::rows: break;
+  }
+  return path;
+}
+
+RowWriter::RowWriter(const fs::path& path, std::vector<Column> columns, RowOptions options)
+    : form_(form_of(path)),
+      path_(path),
+      rows_(journal_of(path)),
+      ending_(rows_.extension()),
+      columns_(std::move(columns)),
+      options_(std::move(options)) {
+  std::error_code code;
+  if (rows_.has_parent_path()) {
+    fs::create_directories(rows_.parent_path(), code);
+  }
+  if (form_ != Form::rows && !fs::exists(rows_, code)) {
+    restore();
+  }
+  file_ = ::open(rows_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (file_ < 0) {
+    fail(Kind::unavailable, "{} cannot be written: {}", rows_.string(), std::strerror(errno));
+  }
+  if (options_.overwrite && ftruncate(file_, 0) != 0) {
+    fail(Kind::unavailable, "{} cannot be emptied: {}", rows_.string(), std::strerror(errno));
+  }
+  go_on(fs::is_regular_file(rows_) ? read_file(rows_, std::size_t{1} << 36) : "");
+}
+
+RowWriter::~RowWriter() {
+  if (file_ >= 0) {
+    ::close(file_);
+  }
+}
+
+/// Makes the journal from the Parquet that is there, if any.
+void RowWriter::restore() {
+  std::vector<fs::path> files;
+  std::error_code code;
+  if (form_ == Form::folder) {
+    files = dataset_shards(path_);
+    if (files.empty() && fs::exists(path_ / "README.md", code)) {
+      fail(Kind::invalid_argument, "{} has a README.md and no rows: it is no dataset to go on with; name another folder",
+           path_.string());
+    }
+  } else if (fs::exists(path_, code)) {
+    files = {path_};
+  }
+  if (files.empty() || options_.overwrite) {
+    return;
+  }
+  for (const fs::path& file : files) {
+    check_columns(ParquetReader(file).columns(), file);
+  }
+  restore_journal(rows_, files, columns_, form_ == Form::folder ? path_ : path_.parent_path());
+}
 
 /// Drops an unfinished last row, reads the others, or begins the file with its header.
 void RowWriter::go_on(std::string text) {
   const std::size_t whole = whole_rows(text, delimited(ending_));
   if (whole != text.size()) {
     if (ftruncate(file_, static_cast<off_t>(whole)) != 0) {
-      fail(Kind::unavailable, "{} cannot be shortened: {}", path_.string(), std::strerror(errno));
+      fail(Kind::unavailable, "{} cannot be shortened: {}", rows_.string(), std::strerror(errno));
     }
   }
   if (whole == 0) {
     if (delimited(ending_)) {
       const char separator = ending_ == ".csv" ? ',' : '\t';
-      write(fmt::format("{}\n", fmt::join(columns_, std::string(1, separator))));
+      write(fmt::format("{}\n", fmt::join(names_of(columns_), std::string(1, separator))));
     }
     return;
   }
-  const auto reader = RowReader::open(path_);
-  std::vector<std::string> have = reader->columns(), want = columns_;
-  if (ending_ == ".jsonl") {  // JSON's keys have no order
-    std::ranges::sort(have);
-    std::ranges::sort(want);
-  }
-  if (ending_ != ".txt" && have != want) {
-    fail(Kind::invalid_argument, "{} has the columns {}; expected {}: name another file or --overwrite",
-         path_.string(), fmt::join(reader->columns(), ", "), fmt::join(columns_, ", "));
+  const auto reader = RowReader::open(rows_);
+  const auto& have = reader->columns();
+  if (ending_ != ".txt") {
+    check_columns(have, rows_);
   }
   while (auto row = reader->next()) {
     std::vector<std::string> ordered(columns_.size());
     for (std::size_t i = 0; i < columns_.size(); ++i) {
-      const auto at = ending_ == ".txt" ? reader->columns().end() : std::ranges::find(reader->columns(), columns_[i]);
-      if (at != reader->columns().end()) {
-        ordered[i] = (*row)[static_cast<std::size_t>(at - reader->columns().begin())];
-      } else if (i == text_column_) {
+      const auto at = ending_ == ".txt" ? have.end() : std::ranges::find(have, columns_[i].name);
+      if (at != have.end()) {
+        ordered[i] = (*row)[static_cast<std::size_t>(at - have.begin())];
+      } else if (columns_[i].name == options_.text_column) {
         ordered[i] = row->front();
       }
     }
@@ -117,15 +174,29 @@ void RowWriter::go_on(std::string text) {
   }
 }
 
+/// Only CSV and TSV have an order that rows to come must follow.
+void RowWriter::check_columns(std::vector<std::string> have, const fs::path& path) const {
+  std::vector<std::string> want = names_of(columns_), listed = have;
+  if (!delimited(ending_)) {
+    std::ranges::sort(have);
+    std::ranges::sort(want);
+  }
+  if (have != want) {
+    fail(Kind::invalid_argument, "{} has the columns {}; expected {}: name another file or --overwrite", path.string(),
+         fmt::join(listed, ", "), fmt::join(names_of(columns_), ", "));
+  }
+}
+
 void RowWriter::append(const std::vector<Cell>& cells) {
   std::string row;
   if (ending_ == ".txt") {
-    row = cell_text(cells[text_column_]);
+    const auto column = std::ranges::find(columns_, options_.text_column, &Column::name);
+    row = cell_text(cells.at(static_cast<std::size_t>(column - columns_.begin())));
     std::ranges::replace(row, '\n', ' ');
   } else if (ending_ == ".jsonl") {
     nlohmann::ordered_json object;
     for (std::size_t i = 0; i < cells.size(); ++i) {
-      object[columns_[i]] = cell_json(cells[i]);
+      object[columns_[i].name] = cell_json(cells[i]);
     }
     row = object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   } else {
@@ -138,6 +209,19 @@ void RowWriter::append(const std::vector<Cell>& cells) {
   write(row + "\n");
 }
 
+void RowWriter::finish() {
+  if (fsync(file_) != 0 && errno != EINVAL) {  // EINVAL: what is no file, such as a pipe
+    fail(Kind::unavailable, "{} cannot be written: {}", rows_.string(), std::strerror(errno));
+  }
+  if (form_ == Form::folder) {
+    write_dataset(path_, rows_, columns_, options_);
+  } else if (form_ == Form::parquet) {
+    write_parquet(path_, rows_, columns_);
+    fs::remove(rows_);
+  }
+  ::close(std::exchange(file_, -1));
+}
+
 /// One write of whole rows; where the disk is full, what was written of it is taken back.
 void RowWriter::write(const std::string& bytes) {
   const off_t before = lseek(file_, 0, SEEK_END);
@@ -148,10 +232,10 @@ void RowWriter::write(const std::string& bytes) {
   const int error = wrote < 0 ? errno : ENOSPC;
   if (wrote > 0 && ftruncate(file_, before) != 0) {
     fail(Kind::unavailable, "{}: half a row was written and cannot be taken back: {}",
-         path_.string(), std::strerror(errno));
+         rows_.string(), std::strerror(errno));
   }
   fail(Kind::unavailable, "{} cannot be written: {}; what was written is whole, and the same command goes on from it",
-       path_.string(), std::strerror(error));
+       rows_.string(), std::strerror(error));
 }
 
 }  // namespace longhand

@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "io/delimited.h"
+#include "io/parquet.h"
 
 namespace longhand {
 namespace {
@@ -128,7 +129,7 @@ class LinesReader : public RowReader {
 
 std::unique_ptr<RowReader> RowReader::open(const fs::path& path) {
   if (!fs::is_regular_file(path) || !std::ifstream(path)) {
-    fail(Kind::not_found, "{} cannot be read; give a .csv, .tsv, .jsonl or .txt file, or drawbench, parti or geneval",
+    fail(Kind::not_found, "{} cannot be read; give a .csv, .tsv, .jsonl, .txt or .parquet file, or drawbench, parti or geneval",
          path.string());
   }
   const std::string ending = path.extension();
@@ -141,7 +142,10 @@ std::unique_ptr<RowReader> RowReader::open(const fs::path& path) {
   if (ending == ".txt") {
     return std::make_unique<LinesReader>(path);
   }
-  fail(Kind::invalid_argument, "{}: the ending \"{}\" is not known; expected .csv, .tsv, .jsonl or .txt",
+  if (ending == ".parquet") {
+    return std::make_unique<ParquetReader>(path);
+  }
+  fail(Kind::invalid_argument, "{}: the ending \"{}\" is not known; expected .csv, .tsv, .jsonl, .txt or .parquet",
        path.string(), ending);
 }
 

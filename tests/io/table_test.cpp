@@ -24,7 +24,7 @@ struct Scratch {
   ~Scratch() { fs::remove_all(folder); }
 };
 
-const std::vector<std::string> columns = {"Prompt", "Caption", "Seed"};
+const std::vector<Column> columns = {{"Prompt"}, {"Caption"}, {"Seed", Column::Type::whole}};
 const std::vector<std::string> nasty = {
     "plain", "with, comma", "a \"quoted\" word", "two\nlines", "tab\there", "émoji 🐈", "", "'", "\\"};
 
@@ -48,21 +48,21 @@ TEST_CASE("what is written comes back, and a second writer goes on after it") {
   for (const char* ending : {"x.csv", "x.tsv", "x.jsonl"}) {
     const fs::path path = scratch.folder / ending;
     for (int half = 0; half < 2; ++half) {
-      RowWriter writer(path, columns, "Caption", false);
+      RowWriter writer(path, columns, {.text_column = "Caption"});
       CHECK(writer.existing().size() == (half == 0 ? 0 : nasty.size()));
       for (const std::string& text : nasty) {
         writer.append({text + "p", text, std::int64_t{7}});
       }
     }
-    const RowWriter writer(path, columns, "Caption", false);
+    const RowWriter writer(path, columns, {.text_column = "Caption"});
     REQUIRE(writer.existing().size() == 2 * nasty.size());
     for (std::size_t i = 0; i < nasty.size(); ++i) {
       CHECK(writer.existing()[i][1] == nasty[i]);
       CHECK(writer.existing()[i][2] == "7");
     }
     CHECK(read_all(path).size() == 2 * nasty.size());
-    CHECK_THROWS_AS(RowWriter(path, {"Other"}, "Other", false), Error);
-    CHECK(RowWriter(path, {"Other"}, "Other", true).existing().empty());
+    CHECK_THROWS_AS(RowWriter(path, {{"Other"}}), Error);
+    CHECK(RowWriter(path, {{"Other"}}, {.overwrite = true}).existing().empty());
   }
 }
 
@@ -70,7 +70,7 @@ TEST_CASE("an unfinished last row is dropped") {
   const Scratch scratch;
   const fs::path path = scratch.folder / "x.csv";
   write(path, "Prompt,Caption,Seed\na,b,1\nc,\"d\nhalf");
-  RowWriter writer(path, columns, "Caption", false);
+  RowWriter writer(path, columns, {.text_column = "Caption"});
   CHECK(writer.existing().size() == 1);
   writer.append({std::string("c"), std::string("d"), std::int64_t{2}});
   CHECK(read_all(path) == std::vector<std::vector<std::string>>{{"a", "b", "1"}, {"c", "d", "2"}});
@@ -83,7 +83,7 @@ TEST_CASE("killed at any moment, no row that was appended is lost or doubled") {
     for (int round = 0; round < 12; ++round) {
       const pid_t child = fork();
       if (child == 0) {
-        RowWriter writer(path, columns, "Caption", false);
+        RowWriter writer(path, columns, {.text_column = "Caption"});
         for (std::int64_t i = std::ssize(writer.existing());; ++i) {
           writer.append({std::to_string(i), std::string("two\nlines"), i});
         }
@@ -94,7 +94,7 @@ TEST_CASE("killed at any moment, no row that was appended is lost or doubled") {
     }
     const auto rows = read_all(path);
     CHECK(rows.size() > 12);
-    const RowWriter writer(path, columns, "Caption", false);
+    const RowWriter writer(path, columns, {.text_column = "Caption"});
     for (std::size_t i = 0; i < writer.existing().size(); ++i) {
       REQUIRE(writer.existing()[i][0] == std::to_string(i));
     }
@@ -147,9 +147,9 @@ TEST_CASE("files that cannot be read or written") {
   CHECK_THROWS_WITH_AS(RowReader::open(scratch.folder / "x.doc"), doctest::Contains(".doc"), Error);
   write(scratch.folder / "empty.csv", "");
   CHECK_THROWS_AS(RowReader::open(scratch.folder / "empty.csv"), Error);
-  CHECK_THROWS_AS(RowWriter("/proc/nothing/x.jsonl", columns, "Caption", false), Error);
+  CHECK_THROWS_AS(RowWriter("/proc/nothing/x.jsonl", columns, {.text_column = "Caption"}), Error);
   fs::create_symlink("/dev/full", scratch.folder / "full.jsonl");
-  RowWriter full(scratch.folder / "full.jsonl", columns, "Caption", false);
+  RowWriter full(scratch.folder / "full.jsonl", columns, {.text_column = "Caption"});
   CHECK_THROWS_WITH_AS(full.append({std::string("a")}), doctest::Contains("No space left"), Error);
 }
 
