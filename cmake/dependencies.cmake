@@ -49,6 +49,10 @@ target_link_libraries(longhand_arrow INTERFACE ${PARQUET_LIBRARY} ${ARROW_LIBRAR
 target_include_directories(longhand_arrow SYSTEM INTERFACE ${LONGHAND_SITE}/pyarrow/include)
 target_link_options(longhand_arrow INTERFACE -Wl,-rpath,${LONGHAND_SITE}/pyarrow
                     -Wl,-rpath-link,${LONGHAND_SITE}/pyarrow)
+# libparquet exports an OpenSSL of its own; where it is found first, libcrypto calls into it and crashes. Debian's leads
+# every link line.
+target_link_options(longhand_arrow INTERFACE
+  "SHELL:-Wl,--push-state,--no-as-needed ${OPENSSL_SSL_LIBRARY} ${OPENSSL_CRYPTO_LIBRARY} -Wl,--pop-state")
 
 set(LLAMA_SOURCE ${CMAKE_SOURCE_DIR}/.deps/llama-source)
 set(LLAMA_BUILD ${CMAKE_SOURCE_DIR}/.deps/llama)

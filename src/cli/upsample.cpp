@@ -13,7 +13,7 @@
 #include "core/log.h"
 #include "core/progress.h"
 #include "io/table.h"
-#include "llm/llama_cpp.h"
+#include "pipeline/language_models.h"
 #include "text/sentences.h"
 
 namespace longhand {
@@ -24,7 +24,8 @@ constexpr const char* examples = R"(Examples:
   longhand upsample --prompts drawbench --out captions.jsonl
   longhand upsample --modify "make the light red" --of "a figure in a dark forest, its blade glowing blue."
   longhand upsample --chat
-  echo "a cat" | longhand upsample --llm zephyr-7b-beta.Q4_K_M.gguf)";
+  echo "a cat" | longhand upsample --llm zephyr-7b-beta.Q4_K_M.gguf
+  longhand upsample "a cat" --llm http://localhost:11434/v1 --llm-model llama3.2)";
 
 struct Arguments {
   UpsampleRequest request;
@@ -32,16 +33,6 @@ struct Arguments {
   std::int64_t limit = 0;
   bool keep_going = false, overwrite = false, chat = false;
 };
-
-fs::path model_path(const UpsampleRequest& request) {
-  if (!request.llm.empty()) {
-    return request.llm;
-  }
-  if (const char* set = std::getenv("LONGHAND_LLM")) {
-    return set;
-  }
-  return home() / ".deps" / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf";
-}
 
 /// Rows from --prompts or standard input, checked; broken ones are passed with --keep-going.
 class Rows {
@@ -183,8 +174,7 @@ int run(const Arguments& arguments) {
   if (!arguments.prompt.empty() || !arguments.modify.empty()) {
     check_prompt(arguments.modify.empty() ? arguments.prompt : arguments.modify, "the command line");
   }
-  const std::shared_ptr<LanguageModel> model =
-      load_llama(model_path(arguments.request), {arguments.request.batch, 0});
+  const std::shared_ptr<LanguageModel> model = load_language_model(arguments.request);
   const Upsampler upsampler(model, Template::load(arguments.request.prompt_template),
                             arguments.request);
   if (arguments.chat) {

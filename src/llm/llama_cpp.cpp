@@ -159,6 +159,7 @@ class Run {
       for (std::size_t slot = 0; slot < slots_.size(); ++slot) {
         if (slots_[slot] && slots_[slot]->logits_at >= 0 && !advance(*slots_[slot])) {
           finish(static_cast<int>(slot), done);
+          more = true;  // a result may be followed up
         }
       }
     }

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cctype>
+#include <deque>
 #include <map>
+#include <utility>
 
 #include "core/interrupt.h"
 #include "pipeline/budget_guide.h"
@@ -15,6 +17,8 @@ namespace {
 constexpr int least_words = 15;      // the report's rule: 15 to 80 words
 constexpr int room_to_lengthen = 20;  // tokens; a prompt that leaves less is kept
 constexpr double keeps_enough = 0.8;
+constexpr double words_a_token = 0.7;  // of a caption in English, with its commas and rarer words
+constexpr std::size_t most_pending = 4096;  // rows that may wait for an earlier one
 
 long word_count(const std::string& text) { return std::ranges::count(text, ' ') + 1; }
 
@@ -33,9 +37,23 @@ std::string as_opening(const std::string& prompt) {
   return text;
 }
 
+/// What a model that cannot be steered is told: captions of so many words are within the budget as a rule.
+int words_within(int max_tokens) { return static_cast<int>(words_a_token * (max_tokens - 2)); }
+
+std::string length_in_words(int words) {
+  return fmt::format("Answer with the caption alone, at most {} words that end with a full stop.", words);
+}
+
+/// How badly a text fits: tokens over the budget, then whether its end is missing.
+std::pair<int, bool> misfit(const std::string& raw, const ClipTokenizer& tokenizer, int max_tokens) {
+  const std::string text = tidy(raw);
+  return {std::max(0, tokenizer.count(text) - max_tokens), !ends_finished(text)};
+}
+
 struct Pending {
   UpsampleRow row;
   std::map<std::int64_t, std::string> candidates;  // by number: ties are broken the same way each time
+  std::map<std::int64_t, std::string> first;       // those that did not fit and are asked again
   std::optional<Caption> caption;
 };
 
@@ -56,11 +74,31 @@ Sequence Upsampler::sequence(const UpsampleRow& row, std::int64_t index, int can
                 Random({static_cast<std::uint64_t>(request_.seed), static_cast<std::uint64_t>(index),
                         static_cast<std::uint64_t>(candidate)}),
                 nullptr};
-  if (!request_.unguided) {
+  if (asks_again()) {
+    made.turns.back().content += "\n" + length_in_words(words_within(request_.max_tokens));
+  } else if (!request_.unguided) {
     made.guide = std::make_shared<BudgetGuide>(tokenizer_, request_.max_tokens, least_words);
     if (row.turns.empty() && candidate % 2 == 0) {
       made.opening = as_opening(row.prompt);
     }
+  }
+  return made;
+}
+
+/// The conversation goes on from a caption that does not fit; a model that said nothing is asked anew.
+Sequence Upsampler::follow_up(const UpsampleRow& row, std::int64_t index, int candidate,
+                              const std::string& caption) const {
+  Sequence made = sequence(row, index, candidate);
+  made.random = Random({static_cast<std::uint64_t>(request_.seed), static_cast<std::uint64_t>(index),
+                        static_cast<std::uint64_t>(candidate), 1});
+  const std::string text = tidy(caption);
+  if (!text.empty()) {
+    // In the measure of this caption's own words, where they need more tokens than most.
+    const double share = static_cast<double>(request_.max_tokens) / tokenizer_->count(text);
+    const int words = std::min(words_within(request_.max_tokens),
+                               static_cast<int>(0.9 * share * static_cast<double>(word_count(text))));
+    made.turns.push_back({"assistant", text});
+    made.turns.push_back({"user", "Say the same in fewer words. " + length_in_words(std::max(3, words))});
   }
   return made;
 }
@@ -100,6 +138,8 @@ void Upsampler::upsample(std::int64_t first, const std::function<std::optional<U
   std::map<std::int64_t, Pending> pending;
   std::int64_t read = first;
   int candidate = request_.candidates;  // of the row read last; none is left of the row before the first
+  bool ended = false;
+  std::deque<std::pair<std::int64_t, int>> again;  // row and candidate
   const auto flush = [&] {
     while (!pending.empty() && pending.begin()->second.caption) {
       done(*pending.begin()->second.caption);
@@ -107,9 +147,19 @@ void Upsampler::upsample(std::int64_t first, const std::function<std::optional<U
     }
   };
   const auto next_sequence = [&]() -> std::optional<Sequence> {
+    if (!again.empty()) {
+      const auto [index, number] = again.front();
+      again.pop_front();
+      const Pending& entry = pending.at(index);
+      return follow_up(entry.row, index, number, entry.first.at(number));
+    }
     while (candidate == request_.candidates) {
+      if (ended || pending.size() >= most_pending) {
+        return std::nullopt;
+      }
       auto row = interrupted() ? std::nullopt : next();
       if (!row) {
+        ended = true;
         return std::nullopt;
       }
       Pending& entry = pending[read++];
@@ -131,8 +181,22 @@ void Upsampler::upsample(std::int64_t first, const std::function<std::optional<U
   model_->generate(
       template_.shared(), next_sequence,
       [&](Generated generated) {
-        Pending& entry = pending.at(generated.id / request_.candidates);
-        entry.candidates[generated.id % request_.candidates] = std::move(generated.text);
+        const std::int64_t index = generated.id / request_.candidates;
+        const auto number = static_cast<int>(generated.id % request_.candidates);
+        Pending& entry = pending.at(index);
+        const auto fit = [&](const std::string& text) {
+          return misfit(text, *tokenizer_, request_.max_tokens);
+        };
+        if (const auto first = entry.first.find(number); first != entry.first.end()) {
+          if (tidy(generated.text).empty() || fit(first->second) <= fit(generated.text)) {
+            generated.text = std::move(first->second);
+          }
+        } else if (asks_again() && fit(generated.text) != std::pair(0, false)) {
+          entry.first[number] = std::move(generated.text);
+          again.emplace_back(index, number);
+          return;
+        }
+        entry.candidates[number] = std::move(generated.text);
         if (std::ssize(entry.candidates) == request_.candidates) {
           std::vector<std::string> texts;
           for (auto& [number, text] : entry.candidates) {

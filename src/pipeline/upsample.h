@@ -18,6 +18,8 @@ namespace longhand {
 
 struct UpsampleRequest {
   std::string llm;
+  std::string llm_model;
+  int llm_timeout = 120;
   std::string prompt_template = "dalle3";
   int candidates = 4;
   int max_tokens = 77;
@@ -30,7 +32,10 @@ struct UpsampleRequest {
 
   static constexpr auto fields = std::tuple{
       field("llm", &UpsampleRequest::llm,
-            "language model, a GGUF file (default: SmolLM2-135M-Instruct, or $LONGHAND_LLM)"),
+            "language model: a GGUF file, or an OpenAI-compatible endpoint, http://HOST:PORT/v1, its key in "
+            "$LONGHAND_API_KEY (default: SmolLM2-135M-Instruct, or $LONGHAND_LLM)"),
+      field("llm_model", &UpsampleRequest::llm_model, "which of the endpoint's models (default: the first)"),
+      field("llm_timeout", &UpsampleRequest::llm_timeout, "seconds to wait for an endpoint's answer", 1, 3600),
       field("template", &UpsampleRequest::prompt_template, "\"dalle3\", or a template's JSON file"),
       field("candidates", &UpsampleRequest::candidates, "captions tried for each prompt", 1, 64),
       field("max_tokens", &UpsampleRequest::max_tokens,
@@ -68,7 +73,8 @@ class Upsampler {
             const UpsampleRequest& request);
 
   /// Lengthens rows first, first + 1, … in one continuous batch. `done` receives captions in the rows'
-  /// order, each as soon as all before it are done.
+  /// order, each as soon as all before it are done. A model that cannot be steered is told the length; where its caption
+  /// does not fit, it is asked once more, and the last resort is to cut.
   void upsample(std::int64_t first, const std::function<std::optional<UpsampleRow>()>& next,
                 const std::function<void(const Caption&)>& done) const;
   Caption upsample(const UpsampleRow& row) const;
@@ -76,6 +82,9 @@ class Upsampler {
 
  private:
   Sequence sequence(const UpsampleRow& row, std::int64_t index, int candidate) const;
+  Sequence follow_up(const UpsampleRow& row, std::int64_t index, int candidate,
+                     const std::string& caption) const;
+  bool asks_again() const { return !request_.unguided && !model_->steerable(); }
   Caption choose(const UpsampleRow& row, const std::vector<std::string>& candidates) const;
 
   std::shared_ptr<LanguageModel> model_;

@@ -4,6 +4,8 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "core/error.h"
 #include "llm/sampler.h"
@@ -17,29 +19,36 @@ namespace {
 /// Answers each sequence with `answer`, the last first, as a real batch may.
 class Scripted : public LanguageModel {
  public:
-  explicit Scripted(std::function<std::string(const Sequence&)> answer) : answer_(std::move(answer)) {}
+  explicit Scripted(std::function<std::string(const Sequence&)> answer, bool steerable = true)
+      : answer_(std::move(answer)), steerable_(steerable) {}
   std::string name() const override { return "scripted"; }
-  bool steerable() const override { return true; }
+  bool steerable() const override { return steerable_; }
   void generate(const std::vector<Message>&, const std::function<std::optional<Sequence>()>& next,
                 const std::function<void(Generated)>& done, const Sampling&) override {
-    std::vector<Generated> made;
-    while (auto sequence = next()) {
-      made.push_back({sequence->id, answer_(*sequence)});
-    }
-    std::ranges::reverse(made);
-    for (Generated& each : made) {
-      done(std::move(each));
+    for (;;) {
+      std::vector<Generated> made;
+      while (auto sequence = next()) {
+        made.push_back({sequence->id, answer_(*sequence)});
+      }
+      if (made.empty()) {
+        return;
+      }
+      std::ranges::reverse(made);
+      for (Generated& each : made) {
+        done(std::move(each));
+      }
     }
   }
 
  private:
   std::function<std::string(const Sequence&)> answer_;
+  bool steerable_;
 };
 
 std::vector<Caption> run(std::function<std::string(const Sequence&)> answer,
                          const std::vector<std::string>& prompts, const UpsampleRequest& request,
-                         std::int64_t first = 0) {
-  const Upsampler upsampler(std::make_shared<Scripted>(std::move(answer)), Template::load("dalle3"),
+                         std::int64_t first = 0, bool steerable = true) {
+  const Upsampler upsampler(std::make_shared<Scripted>(std::move(answer), steerable), Template::load("dalle3"),
                             request);
   std::vector<Caption> captions;
   std::size_t at = 0;
@@ -118,6 +127,67 @@ TEST_CASE("random streams belong to a row and a candidate") {
   run(record(part), {"b", "c"}, {}, 1);
   for (const auto& [id, value] : part) {
     CHECK(whole.at(id) == value);
+  }
+}
+
+TEST_CASE("a model that cannot be steered is told the length and asked once more; its captions fit") {
+  UpsampleRequest request;
+  request.candidates = 2;
+  std::string endless = "a red car stands";
+  for (int i = 0; i < 60; ++i) {
+    endless += " beside a wall, in the rain, and";
+  }
+  const std::string shorter =
+      "a red car stands beside a wall in the rain, with a lamp above it and a wet street behind a row of vans.";
+  // Each way: what it says first, what it says when asked again, which caption results.
+  struct Way {
+    std::string first, second;
+    bool keeps_second;
+  };
+  for (const Way& way : {Way{endless, shorter, true}, Way{endless, endless, false}, Way{"", shorter, true},
+                         Way{shorter.substr(0, shorter.size() - 12), shorter, true}, Way{endless, "", false}}) {
+    for (const int budget : {25, 40, 77}) {
+      request.max_tokens = budget;
+      std::map<std::int64_t, int> asked;
+      std::set<std::uint64_t> streams;
+      const auto captions = run(
+          [&](const Sequence& s) {
+            CHECK(s.guide == nullptr);
+            CHECK(s.opening.empty());
+            CHECK(s.turns.back().content.find(" words") != std::string::npos);
+            Random random = s.random;
+            streams.insert(random());
+            const bool again = ++asked[s.id] == 2;
+            CHECK(s.turns.size() == (again && !way.first.empty() ? 3 : 1));
+            return again ? way.second : way.first;
+          },
+          {"a red car"}, request, 5, false);
+      REQUIRE(captions.size() == 1);
+      CHECK(captions[0].tokens <= budget);
+      CHECK(ends_finished(captions[0].caption));
+      CHECK(captions[0].lost.empty());
+      CHECK(asked == std::map<std::int64_t, int>{{10, 2}, {11, 2}});
+      CHECK(streams.size() == 4);
+      CHECK((captions[0].caption == shorter) == (way.keeps_second && budget > 25));
+    }
+  }
+}
+
+TEST_CASE("a caption that fits is not asked for again, nor is one that is to be the model's own") {
+  const std::string fits = "a red car stands beside a wall in the rain, with a lamp above it and a wet street.";
+  for (const bool unguided : {false, true}) {
+    UpsampleRequest request;
+    request.unguided = unguided;
+    int asked = 0;
+    const auto captions = run(
+        [&](const Sequence& s) {
+          CHECK((s.turns.back().content.find(" words") == std::string::npos) == unguided);
+          ++asked;
+          return unguided ? std::string("a red car that") : fits;
+        },
+        {"a red car", "a red car"}, request, 0, false);
+    CHECK(captions.size() == 2);
+    CHECK(asked == 8);
   }
 }
 
