@@ -6,6 +6,9 @@
 
 namespace longhand {
 
+std::function<int()> declare_compare(CLI::App& app);
+std::function<int()> declare_draw(CLI::App& app);
+std::function<int()> declare_show(CLI::App& app);
 std::function<int()> declare_train(CLI::App& app);
 std::function<int()> declare_upsample(CLI::App& app);
 std::function<int()> declare_world(CLI::App& app);

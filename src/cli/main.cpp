@@ -1,16 +1,23 @@
 // longhand: the table of commands, and the one place where errors become exit codes.
+#include <malloc.h>
+
 #include <cstdio>
+#include <limits>
 
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/log.h"
+#include "core/version.h"
 
 namespace longhand {
 namespace {
 
 constexpr Command commands[] = {
+    {"draw", "Paint a prompt, lengthened first", declare_draw},
+    {"compare", "Paint prompts as typed and lengthened: pairs, a gallery and a dataset", declare_compare},
+    {"show", "Tell how a picture came about", declare_show},
     {"upsample", "Lengthen prompts into captions that fit and keep what was asked", declare_upsample},
     {"train", "Train a model by a recipe", declare_train},
     {"world", "Look at the scenes that the embedded model is trained on", declare_world},
@@ -23,7 +30,7 @@ int report(const Error& error) {
 
 int run(int argc, char** argv) {
   CLI::App app("Write a few words; get the picture you meant.", "longhand");
-  app.set_version_flag("--version", LONGHAND_VERSION);
+  app.set_version_flag("--version", version);
   app.require_subcommand(1);
   std::function<int()> chosen;
   for (const Command& command : commands) {
@@ -44,6 +51,9 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   using longhand::Error;
+  // Tensors come and go at each step: kept by the allocator, their pages are not faulted in anew.
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
   longhand::init_log();
   longhand::catch_interrupts();
   try {

@@ -9,6 +9,7 @@
 
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/prompt_rows.h"
 #include "core/interrupt.h"
 #include "core/log.h"
 #include "core/progress.h"
@@ -29,55 +30,9 @@ constexpr const char* examples = R"(Examples:
 
 struct Arguments {
   UpsampleRequest request;
-  std::string prompt, prompts, column, out, modify, of;
-  std::int64_t limit = 0;
-  bool keep_going = false, overwrite = false, chat = false;
-};
-
-/// Rows from --prompts or standard input, checked; broken ones are passed with --keep-going.
-class Rows {
- public:
-  Rows(const Arguments& arguments)
-      : keep_going_(arguments.keep_going), limit_(arguments.limit) {
-    const bool file = !arguments.prompts.empty();
-    name_ = file ? resolve_prompts(arguments.prompts).string() : "standard input";
-    reader_ = file ? RowReader::open(name_) : RowReader::lines(std::cin, name_);
-    prompt_ = prompt_column(*reader_, arguments.column);
-    const auto& columns = reader_->columns();
-    const auto category = std::ranges::find(columns, "Category");
-    category_ = category == columns.end() ? -1 : category - columns.begin();
-  }
-
-  std::optional<UpsampleRow> next() {
-    while (limit_ == 0 || given_ < limit_) {
-      ++number_;
-      try {
-        const auto row = reader_->next();
-        if (!row) {
-          return std::nullopt;
-        }
-        check_prompt((*row)[prompt_], fmt::format("{}, row {}", name_, number_));
-        ++given_;
-        return UpsampleRow{(*row)[prompt_],
-                           category_ < 0 ? "" : (*row)[static_cast<std::size_t>(category_)],
-                           {}};
-      } catch (const Error& error) {
-        if (!keep_going_) {
-          throw Error(error.kind(), std::string(error.what()) + " (--keep-going passes over such rows)");
-        }
-        spdlog::warn("{}", error.what());
-      }
-    }
-    return std::nullopt;
-  }
-
- private:
-  bool keep_going_;
-  std::int64_t limit_, number_ = 0, given_ = 0;
-  std::string name_;
-  std::unique_ptr<RowReader> reader_;
-  std::size_t prompt_ = 0;
-  std::ptrdiff_t category_ = -1;
+  PromptSource source;
+  std::string prompt, out, modify, of;
+  bool overwrite = false, chat = false;
 };
 
 const std::vector<Column> columns = {{"Prompt"},
@@ -94,7 +49,7 @@ constexpr const char* card =
     "# Captions\n\nPrompts and what a language model lengthened them to, written by `longhand upsample`.\n";
 
 /// Rows that an earlier run wrote must be of the same prompts and settings.
-void check_resumed(const RowWriter& writer, Rows& rows, const Arguments& arguments,
+void check_resumed(const RowWriter& writer, PromptRows& rows, const Arguments& arguments,
                    const std::vector<std::string>& settings) {
   for (std::size_t i = 0; i < writer.existing().size(); ++i) {
     const auto& old = writer.existing()[i];
@@ -111,13 +66,13 @@ void check_resumed(const RowWriter& writer, Rows& rows, const Arguments& argumen
 }
 
 int upsample_table(const Upsampler& upsampler, const std::string& model, const Arguments& arguments) {
-  Rows rows(arguments);
+  PromptRows rows(arguments.source);
   RowWriter writer(arguments.out, columns,
                    {.text_column = "Upsampled Prompt", .overwrite = arguments.overwrite, .card = card});
   check_resumed(writer, rows, arguments,
                 {std::to_string(arguments.request.seed), model, upsampler.prompt_template().name});
   const auto before = std::ssize(writer.existing());
-  Progress progress("lengthening", "prompts", arguments.limit, before);
+  Progress progress("lengthening", "prompts", rows.total(), before);
   upsampler.upsample(
       before, [&] { return rows.next(); },
       [&](const Caption& caption) {
@@ -133,7 +88,7 @@ int upsample_table(const Upsampler& upsampler, const std::string& model, const A
 }
 
 int upsample_stream(const Upsampler& upsampler, const Arguments& arguments) {
-  Rows rows(arguments);
+  PromptRows rows(arguments.source);
   upsampler.upsample(
       0, [&] { return rows.next(); },
       [](const Caption& caption) {
@@ -202,12 +157,8 @@ int run(const Arguments& arguments) {
 std::function<int()> declare_upsample(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
   app.add_option("prompt", arguments->prompt, "a prompt; without it, one a line is read from standard input");
-  app.add_option("--prompts", arguments->prompts,
-                 "drawbench, parti, geneval, or a .csv, .tsv, .jsonl, .txt or .parquet file");
-  app.add_option("--column", arguments->column, "the prompts' column, where its name is unusual");
+  add_source(app, arguments->source);
   app.add_option("-o,--out", arguments->out, "a .jsonl, .csv, .tsv, .txt or .parquet file, or a folder for a Hugging Face dataset; goes on where it stands");
-  app.add_option("--limit", arguments->limit, "at most so many prompts")->check(CLI::NonNegativeNumber);
-  app.add_flag("--keep-going", arguments->keep_going, "pass over broken rows");
   app.add_flag("--overwrite", arguments->overwrite, "begin the output anew");
   app.add_option("--modify", arguments->modify, "change a caption: what to change");
   app.add_option("--of", arguments->of, "the caption that --modify changes");

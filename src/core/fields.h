@@ -84,6 +84,12 @@ template <class Request, class Value>
 void check_field(const Field<Request, Value>& field, const Value& value) {
   if constexpr (std::is_arithmetic_v<Value> && !std::is_same_v<Value, bool>) {
     check_range(field.name, static_cast<double>(value), field.low, field.high);
+  } else if constexpr (IsOptional<Value>::value) {
+    if constexpr (std::is_arithmetic_v<typename Value::value_type>) {
+      if (value) {
+        check_range(field.name, static_cast<double>(*value), field.low, field.high);
+      }
+    }
   }
 }
 

@@ -7,8 +7,8 @@
 #include "models/unet_2d_condition.h"
 #include "nn/dtype.h"
 #include "nn/pictures.h"
+#include "pipeline/painter.h"
 #include "pipeline/sampling.h"
-#include "text/clip_tokenizer.h"
 #include "train/latents.h"
 #include "train/loader.h"
 #include "train/recipe.h"
@@ -43,18 +43,6 @@ struct PainterRecipe {
   double short_share, drop_share, guidance;
   std::vector<std::string> sample_prompts;
 };
-
-Tensor ids_of(const std::vector<std::string>& captions, const CLIPTextConfig& config) {
-  const auto tokenizer = ClipTokenizer::shared();
-  const int length = config.max_position_embeddings;
-  Tensor ids = at::empty({static_cast<std::int64_t>(captions.size()), length}, at::kLong);
-  for (std::size_t i = 0; i < captions.size(); ++i) {
-    const auto row = tokenizer->encode_padded(captions[i], length, ClipTokenizer::end_of_text);
-    std::copy(row.begin(), row.end(),
-              ids.mutable_data_ptr<std::int64_t>() + static_cast<std::int64_t>(i) * length);
-  }
-  return ids;
-}
 
 class PainterTraining {
  public:
@@ -106,7 +94,7 @@ class PainterTraining {
           static_cast<int>((i + random.uniform()) / recipe_.batch * schedule_.num_train_timesteps));
     }
     batch.latents = at::stack(latents);
-    batch.ids = ids_of(captions, text_encoder_.config());
+    batch.ids = caption_ids(captions, text_encoder_.config());
     return batch;
   }
 
@@ -129,8 +117,8 @@ class PainterTraining {
       return contact_sheet({}, 1);
     }
     const Tensor context =
-        text_encoder_.forward(ids_of(own_.sample_prompts, text_encoder_.config())).last_hidden_state;
-    const Tensor empty = text_encoder_.forward(ids_of({""}, text_encoder_.config()))
+        text_encoder_.forward(caption_ids(own_.sample_prompts, text_encoder_.config())).last_hidden_state;
+    const Tensor empty = text_encoder_.forward(caption_ids({""}, text_encoder_.config()))
                              .last_hidden_state.expand_as(context);
     at::manual_seed(recipe_.seed);
     const Tensor noise = at::randn({count, latents_.size(1), latents_.size(2), latents_.size(3)});

@@ -3,6 +3,7 @@
 Usage: setup/bootstrap --test && .venv-test/bin/python tests/golden/record.py
 Writes beside itself: tokenizer.jsonl.gz (transformers' CLIPTokenizer), and for each network a small
 seeded configuration in the diffusers layout with expected.safetensors (inputs and outputs, float32).
+Also writes models/pocket/tokenizer, the vocabulary in the files that transformers reads.
 """
 import csv
 import gzip
@@ -12,7 +13,7 @@ import random
 import tempfile
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, EulerDiscreteScheduler, UNet2DConditionModel
+from diffusers import AutoencoderKL, AutoencoderTiny, DDIMScheduler, EulerDiscreteScheduler, UNet2DConditionModel
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
@@ -27,16 +28,21 @@ def bytes_to_unicode() -> dict:
     return dict(zip(printable + rest, [chr(b) for b in printable] + [chr(256 + i) for i in range(len(rest))]))
 
 
-def reference_tokenizer() -> CLIPTokenizer:
+def write_tokenizer(folder: pathlib.Path) -> None:
+    """vocab.json and merges.txt, as transformers reads them, from OpenAI's one file."""
     lines = gzip.open(DATA / "tokenizers" / "bpe_simple_vocab_16e6.txt.gz").read().decode().split("\n")
     merges = [line for line in lines[1 : 49152 - 256 - 2 + 1]]
     symbols = list(bytes_to_unicode().values())
     symbols += [s + "</w>" for s in symbols] + ["".join(m.split()) for m in merges]
     symbols += ["<|startoftext|>", "<|endoftext|>"]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "vocab.json").write_text(json.dumps({s: i for i, s in enumerate(symbols)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n")
+
+
+def reference_tokenizer() -> CLIPTokenizer:
     with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(folder)
-        (path / "vocab.json").write_text(json.dumps({s: i for i, s in enumerate(symbols)}))
-        (path / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n")
+        write_tokenizer(pathlib.Path(folder))
         return CLIPTokenizer.from_pretrained(folder)
 
 
@@ -112,6 +118,16 @@ def record_vae() -> None:
                         "answer": model.decode(latents).sample})
 
 
+def record_tiny_vae() -> None:
+    torch.manual_seed(5)
+    model = enliven(AutoencoderTiny(
+        encoder_block_out_channels=(12,) * 3, decoder_block_out_channels=(12,) * 3, latent_channels=4,
+        num_encoder_blocks=(1, 2, 1), num_decoder_blocks=(1, 2, 1)))
+    pictures, latents = torch.rand(2, 3, 16, 8) * 2 - 1, 2 * torch.randn(2, 4, 4, 2)
+    save("vae_tiny", model, {"pictures": pictures, "latents": latents, "encoded": model.encode(pictures).latents,
+                             "answer": model.decode(latents).sample})
+
+
 def record_text() -> None:
     torch.manual_seed(3)
     model = enliven(CLIPTextModel(CLIPTextConfig(
@@ -154,10 +170,12 @@ def record_schedulers() -> None:
 
 
 if __name__ == "__main__":
+    write_tokenizer(DATA.parent / "models" / "pocket" / "tokenizer")
     record_tokenizer()
     record_unet("unet_sd1", attention_head_dim=2, layers_per_block=2)
     record_unet("unet_sd2", attention_head_dim=(2, 4), layers_per_block=1, use_linear_projection=True,
                 transformer_layers_per_block=(2, 1))
     record_vae()
+    record_tiny_vae()
     record_text()
     record_schedulers()

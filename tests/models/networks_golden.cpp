@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "models/autoencoder_kl.h"
+#include "models/autoencoder_tiny.h"
 #include "models/clip_text.h"
 #include "models/config.h"
 #include "models/unet_2d_condition.h"
@@ -45,6 +46,17 @@ TEST_CASE("AutoencoderKL") {
   const auto [mean, log_variance] = model.encode(expected.at("pictures"));
   CHECK(relative_error(mean, expected.at("mean")) < 1e-4);
   CHECK(relative_error(log_variance, expected.at("logvar")) < 1e-4);
+  CHECK(relative_error(model.decode(expected.at("latents")), expected.at("answer")) < 1e-4);
+}
+
+TEST_CASE("AutoencoderTiny") {
+  const c10::InferenceMode inference;
+  const fs::path folder = golden / "vae_tiny";
+  auto weights = Weights::mapped({folder / "diffusion_pytorch_model.safetensors"}, at::kFloat);
+  const AutoencoderTiny model(weights,
+                              AutoencoderTinyConfig::from_json(read_config(folder / "config.json")));
+  const auto expected = load_tensors(folder / "expected.safetensors");
+  CHECK(relative_error(model.encode(expected.at("pictures")), expected.at("encoded")) < 1e-4);
   CHECK(relative_error(model.decode(expected.at("latents")), expected.at("answer")) < 1e-4);
 }
 

@@ -1,0 +1,69 @@
+#include "cli/prompt_rows.h"
+
+#include <algorithm>
+#include <iostream>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "text/sentences.h"
+
+namespace longhand {
+
+void add_source(CLI::App& app, PromptSource& source) {
+  app.add_option("--prompts", source.prompts,
+                 "drawbench, parti, geneval, or a .csv, .tsv, .jsonl, .txt or .parquet file");
+  app.add_option("--column", source.column, "the prompts' column, where its name is unusual");
+  app.add_option("--limit", source.limit, "at most so many prompts")->check(CLI::NonNegativeNumber);
+  app.add_flag("--keep-going", source.keep_going, "pass over broken rows");
+}
+
+PromptRows::PromptRows(const PromptSource& source) : source_(source) {
+  const bool file = !source.prompts.empty();
+  name_ = file ? resolve_prompts(source.prompts).string() : "standard input";
+  reader_ = file ? RowReader::open(name_) : RowReader::lines(std::cin, name_);
+  prompt_ = prompt_column(*reader_, source.column);
+  const auto& columns = reader_->columns();
+  const auto category = std::ranges::find(columns, "Category");
+  category_ = category == columns.end() ? -1 : category - columns.begin();
+}
+
+std::optional<UpsampleRow> PromptRows::next() {
+  while (source_.limit == 0 || given_ < source_.limit) {
+    ++number_;
+    try {
+      const auto row = reader_->next();
+      if (!row) {
+        return std::nullopt;
+      }
+      check_prompt((*row)[prompt_], fmt::format("{}, row {}", name_, number_));
+      ++given_;
+      return UpsampleRow{(*row)[prompt_],
+                         category_ < 0 ? "" : (*row)[static_cast<std::size_t>(category_)],
+                         {}};
+    } catch (const Error& error) {
+      if (!source_.keep_going) {
+        throw Error(error.kind(), std::string(error.what()) + " (--keep-going passes over such rows)");
+      }
+      spdlog::warn("{}", error.what());
+    }
+  }
+  return std::nullopt;
+}
+
+std::int64_t PromptRows::total() const {
+  if (source_.prompts.empty()) {
+    return source_.limit;
+  }
+  const auto reader = RowReader::open(name_);
+  std::int64_t count = 0;
+  for (bool more = true; more && (source_.limit == 0 || count < source_.limit);) {
+    try {
+      more = reader->next().has_value();
+      count += more ? 1 : 0;
+    } catch (const Error&) {  // a broken row: next() will tell of it
+    }
+  }
+  return count;
+}
+
+}  // namespace longhand

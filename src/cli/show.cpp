@@ -1,0 +1,51 @@
+// longhand show PICTURE: how it came about, from the text in its file.
+#include "cli/command.h"
+#include "cli/commands.h"
+#include "pipeline/picture_record.h"
+
+namespace longhand {
+namespace {
+
+void show(const std::string& path, bool json) {
+  const ImageText text = read_png_text(path);
+  const PictureRecord record = picture_record(text, path);
+  if (json) {
+    for (const auto& [key, value] : text) {
+      if (key == "longhand") {
+        fmt::print("{}\n", nlohmann::json::parse(value).dump(2));
+      }
+    }
+    return;
+  }
+  const DrawRequest& request = record.request;
+  const Size size = request.size.value_or(Size{});
+  fmt::print("prompt     {}\n", request.prompt);
+  fmt::print("caption    {}\n", record.caption);
+  if (!record.llm.empty()) {
+    fmt::print("lengthened by {}, template {}, {} candidates\n", record.llm, record.prompt_template,
+               request.candidates);
+  }
+  fmt::print("model      {} ({})\n", request.model, request.dtype);
+  fmt::print("size       {}x{}\n", size.width, size.height);
+  fmt::print("seed       {}{}\n", request.seed.value_or(0),
+             request.n > 1 ? fmt::format(" + {} (picture {} of {})", record.index, record.index + 1, request.n) : "");
+  fmt::print("scheduler  {}, {} steps, guidance {}\n", request.scheduler, request.steps.value_or(0),
+             request.guidance.value_or(1));
+  fmt::print("again      longhand draw --like {} -o again.png\n", path);
+}
+
+}  // namespace
+
+std::function<int()> declare_show(CLI::App& app) {
+  auto path = std::make_shared<std::string>();
+  auto json = std::make_shared<bool>(false);
+  app.add_option("picture", *path, "a PNG that longhand painted")->required();
+  app.add_flag("--json", *json, "as JSON");
+  app.footer("  longhand show out.png\n  longhand draw --like out.png -o again.png    # the same picture, to the byte");
+  return [path, json] {
+    show(*path, *json);
+    return 0;
+  };
+}
+
+}  // namespace longhand

@@ -1,0 +1,59 @@
+#include "pipeline/compare.h"
+
+#include <chrono>
+
+namespace longhand {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point moment) {
+  return std::chrono::duration<double>(Clock::now() - moment).count();
+}
+
+void paint_pairs(const Painter& painter, const PaintRequest& request, std::vector<Pair>& pairs) {
+  const auto began = Clock::now();
+  std::vector<Order> orders;
+  for (Pair& pair : pairs) {
+    pair.seed = request.seed.value();
+    orders.push_back({pair.caption.prompt, pair.seed});
+    orders.push_back({pair.caption.caption, pair.seed});
+  }
+  auto images = painter.paint(orders, painting_of(request));
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    pairs[i].as_typed = std::move(images[2 * i]);
+    pairs[i].lengthened = std::move(images[2 * i + 1]);
+    pairs[i].paint_seconds = seconds_since(began) / static_cast<double>(pairs.size());
+  }
+}
+
+}  // namespace
+
+void compare(const Upsampler& upsampler, const Painter& painter, const PaintRequest& resolved, int batch,
+             std::int64_t first, const std::function<std::optional<UpsampleRow>()>& next,
+             const std::function<void(const Pair&)>& done) {
+  std::vector<Pair> waiting;
+  auto asked = Clock::now();
+  const auto paint_waiting = [&] {
+    paint_pairs(painter, resolved, waiting);
+    for (const Pair& pair : waiting) {
+      done(pair);
+    }
+    waiting.clear();
+  };
+  upsampler.upsample(first, next, [&](const Caption& caption) {
+    Pair pair;
+    pair.caption = caption;
+    pair.upsample_seconds = seconds_since(asked);
+    waiting.push_back(std::move(pair));
+    if (std::ssize(waiting) == batch) {
+      paint_waiting();
+    }
+    asked = Clock::now();
+  });
+  if (!waiting.empty()) {
+    paint_waiting();
+  }
+}
+
+}  // namespace longhand

@@ -1,0 +1,74 @@
+// From a prompt to pictures: lengthen, paint, write with all that is needed to paint them again.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "core/fields.h"
+#include "io/image.h"
+#include "pipeline/painter.h"
+#include "pipeline/upsample.h"
+
+namespace longhand {
+
+/// What all painting from prompts is asked for.
+struct PaintRequest {
+  std::string model = "pocket";
+  std::optional<std::int64_t> seed;
+  std::optional<int> steps;
+  std::optional<double> guidance;
+  std::optional<Size> size;
+  std::string scheduler;
+  std::string dtype = "auto";
+  std::string llm;
+  std::string llm_model;
+  std::string prompt_template;
+  int candidates = 4;
+
+  static constexpr auto fields = std::tuple{
+      field("model", &PaintRequest::model, "\"pocket\", or a folder in the diffusers layout"),
+      field("seed", &PaintRequest::seed, "random seed", 0, 9e15),
+      field("steps", &PaintRequest::steps, "denoising steps (default: the model's)", 1, 1000),
+      field("guidance", &PaintRequest::guidance, "guidance scale; 1 is none (default: the model's)", 1, 100),
+      field("size", &PaintRequest::size, "WIDTHxHEIGHT (default: as the model was trained)"),
+      field("scheduler", &PaintRequest::scheduler, "euler or ddim (default: the model's)"),
+      field("dtype", &PaintRequest::dtype, "auto, float32 or bfloat16"),
+      field("llm", &PaintRequest::llm, "language model: a GGUF file, or an endpoint's http://…/v1"),
+      field("llm_model", &PaintRequest::llm_model, "which of the endpoint's models"),
+      field("template", &PaintRequest::prompt_template,
+            "\"dalle3\", or a template's JSON file (default: the model's own, else dalle3)"),
+      field("candidates", &PaintRequest::candidates, "captions tried for the prompt", 1, 64),
+  };
+};
+
+/// One prompt, and how often.
+struct DrawRequest : PaintRequest {
+  std::string prompt;
+  int n = 1;
+  bool no_upsample = false;
+
+  static constexpr auto fields = std::tuple_cat(
+      std::tuple{
+          field("n", &DrawRequest::n, "how many pictures; each has the next seed", 1, 64),
+          field("no_upsample", &DrawRequest::no_upsample, "paint the prompt as typed"),
+      },
+      PaintRequest::fields);
+};
+
+/// The lengthening that a request asks for, in the manner that its model was trained on.
+UpsampleRequest upsampling_of(const PaintRequest& request, const ModelDefaults& defaults, int max_tokens);
+
+/// Sets all that a request leaves open: seed (a new one), steps, guidance, size, scheduler.
+void resolve(PaintRequest& request, const ModelDefaults& defaults, const Painter& painter);
+
+/// The painting that a resolved request asks for.
+PaintOptions painting_of(const PaintRequest& request);
+
+/// request.n orders of one caption, with seeds seed, seed + 1, …
+std::vector<Order> orders_of(const DrawRequest& request, const std::string& caption);
+
+}  // namespace longhand
