@@ -18,7 +18,7 @@ demo: build ## lengthen and paint 16 prompts of DrawBench: demo/gallery.html, pi
 
 test: ## set up, build, and run the tests
 	@setup/bootstrap --test
-	@cmake --build build
+	@cmake --build build --target all fuzzers
 	@ctest --test-dir build --output-on-failure
 
 bench: ## measure against the peers, side by side (about an hour); figures in bench/README.md

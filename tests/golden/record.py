@@ -1,6 +1,6 @@
 """Records what the reference implementations answer, for the golden tests.
 
-Usage: setup/bootstrap --test && .venv-test/bin/python tests/golden/record.py
+Usage: setup/bootstrap --reference && .venv/bin/python tests/golden/record.py
 Writes beside itself: tokenizer.jsonl.gz (transformers' CLIPTokenizer), and for each network a small
 seeded configuration in the diffusers layout with expected.safetensors (inputs and outputs, float32).
 Also writes models/pocket/tokenizer, the vocabulary in the files that transformers reads.

@@ -1,7 +1,7 @@
 """Writes src/text/unicode_additions.inc: letters, numbers and lower cases that the reference tokenizer knows
 and Unicode 14 (Python 3.11's, older than any ICU in use) does not.
 
-Usage: .venv-test/bin/python tests/golden/record_unicode.py
+Usage: .venv/bin/python tests/golden/record_unicode.py
 """
 import pathlib
 import unicodedata
