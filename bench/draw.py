@@ -1,7 +1,7 @@
 """`longhand draw` on the embedded model against diffusers on the same weights.
 
 Usage: .venv/bin/python bench/draw.py [--rounds 5]
-Whole process: from its start to the PNG, 25 guided steps. Per step: the slope between 10 and 60 steps, for longhand of whole
+First the same picture is painted by both in float32 and compared pixel by pixel. Whole process: from its start to the PNG, 25 guided steps. Per step: the slope between 10 and 60 steps, for longhand of whole
 processes, for diffusers of calls in one process that has warmed up. diffusers runs in bfloat16 and in float32, whichever
 suits it; the weights are models/pocket in both.
 """
@@ -63,11 +63,23 @@ def whole(dtype: str, folder: str) -> float:
                 f"{folder}/{dtype}.png"])
 
 
+def same_picture(folder: str) -> str:
+    """How far the two programs' pictures of one seed are apart, in float32."""
+    import numpy
+    import PIL.Image
+    run([ROOT / "build/longhand", "draw", PROMPT, "--no-upsample", "--dtype", "float32", "--guidance", "5", "--seed", "7", "-o",
+         f"{folder}/longhand.png"])
+    whole("float32", folder)
+    a, b = (numpy.asarray(PIL.Image.open(f"{folder}/{name}.png").convert("RGB"), dtype=int) for name in ("longhand", "float32"))
+    return f"largest difference of a channel {abs(a - b).max()} of 255, mean {abs(a - b).mean():.4f}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as folder:
+        print(f"One picture by both, float32: {same_picture(folder)}\n")
         print("Process start to PNG, 25 guided steps:\n")
         print(table(interleaved({
             "diffusers, float32": lambda: whole("float32", folder),

@@ -35,12 +35,15 @@ struct PainterRecipe {
         scenes(config_value<std::int64_t>(config, "scenes", 10000)),
         short_share(config_value(config, "short_share", 0.3)),
         drop_share(config_value(config, "drop_share", 0.1)),
+        timestep_shift(config_value(config, "timestep_shift", 1.0)),
         guidance(config_value(config, "sample_guidance", 4.0)),
         sample_prompts(config_value<std::vector<std::string>>(config, "sample_prompts", {})) {}
 
   json unet, text_encoder, scheduler;
   std::int64_t scenes;
-  double short_share, drop_share, guidance;
+  double short_share, drop_share;
+  double timestep_shift;  // over 1: more of the noisy timesteps, where what is pictured is decided
+  double guidance;
   std::vector<std::string> sample_prompts;
 };
 
@@ -88,14 +91,20 @@ class PainterTraining {
         captions.push_back(world_.descriptive_caption(scene, random));
       }
       latents.push_back(latents_[index]);
-      // Stratified over the batch: the same mean as uniform draws, less noise in the loss.
-      batch.timesteps.mutable_data_ptr<std::int64_t>()[i] = std::min(
-          schedule_.num_train_timesteps - 1,
-          static_cast<int>((i + random.uniform()) / recipe_.batch * schedule_.num_train_timesteps));
+      batch.timesteps.mutable_data_ptr<std::int64_t>()[i] =
+          timestep((i + random.uniform()) / recipe_.batch);
     }
     batch.latents = at::stack(latents);
     batch.ids = caption_ids(captions, text_encoder_.config());
     return batch;
+  }
+
+  /// A training timestep for a uniform draw in 0…1, shifted as in Esser et al. 2024, equation 23. Draws are stratified over
+  /// the batch: the same mean as independent ones, less noise in the loss.
+  std::int64_t timestep(double uniform) const {
+    const double shifted = own_.timestep_shift * uniform / (1 + (own_.timestep_shift - 1) * uniform);
+    return std::min<std::int64_t>(schedule_.num_train_timesteps - 1,
+                                  static_cast<std::int64_t>(shifted * schedule_.num_train_timesteps));
   }
 
   double forward_backward(const Batch& batch) const {

@@ -80,6 +80,7 @@ class BadInput(Case):
         self.refused(4, "of another shape", "draw", "a cat", *QUICK, "--model", copy, "-o", out)
         config.write_text("{")
         self.refused(4, "config.json", "draw", "a cat", *QUICK, "--model", copy, "-o", out)
+        shutil.copy(POCKET / "unet" / "config.json", config)
         (copy / "vae" / "config.json").unlink()
         self.refused(3, "vae", "draw", "a cat", *QUICK, "--model", copy, "-o", out)
         self.assertFalse(out.exists())
