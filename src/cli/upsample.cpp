@@ -31,7 +31,8 @@ constexpr const char* examples = R"(Examples:
 struct Arguments {
   UpsampleRequest request;
   PromptSource source;
-  std::string prompt, out, modify, of;
+  std::optional<std::string> prompt;
+  std::string out, modify, of;
   bool overwrite = false, chat = false;
 };
 
@@ -126,8 +127,8 @@ int run(const Arguments& arguments) {
   if (!arguments.modify.empty() && arguments.of.empty()) {
     fail(Kind::invalid_argument, "--modify needs the caption to change: --of CAPTION");
   }
-  if (!arguments.prompt.empty() || !arguments.modify.empty()) {
-    check_prompt(arguments.modify.empty() ? arguments.prompt : arguments.modify, "the command line");
+  if (arguments.prompt || !arguments.modify.empty()) {
+    check_prompt(arguments.modify.empty() ? *arguments.prompt : arguments.modify, "the command line");
   }
   const std::shared_ptr<LanguageModel> model = load_language_model(arguments.request);
   const Upsampler upsampler(model, Template::load(arguments.request.prompt_template),
@@ -135,12 +136,12 @@ int run(const Arguments& arguments) {
   if (arguments.chat) {
     return chat(upsampler);
   }
-  if (!arguments.modify.empty() || !arguments.prompt.empty()) {
-    UpsampleRow row{arguments.prompt, "", {}};
+  if (arguments.prompt || !arguments.modify.empty()) {
+    UpsampleRow row{arguments.prompt.value_or(""), "", {}};
     if (!arguments.modify.empty()) {
       row.prompt = arguments.modify;
       row.turns = upsampler.prompt_template().modify(
-          arguments.prompt.empty() ? arguments.of : arguments.prompt, arguments.of, arguments.modify);
+          arguments.prompt.value_or(arguments.of), arguments.of, arguments.modify);
     }
     const Caption caption = upsampler.upsample(row);
     spdlog::debug("tokens {}, score {:.2f}, lost: {}", caption.tokens, caption.score,

@@ -221,7 +221,9 @@ Demands::Demands(std::string_view prompt) {
   std::string rest(prompt);
   for (const std::string& quote : quotes_of(prompt)) {
     demands_.push_back({Demand::Kind::quote, quote, {}});
-    rest.erase(rest.find(quote), quote.size());
+    if (const auto at = rest.find(quote); at != std::string::npos) {  // quotes may lie in one another
+      rest.erase(at, quote.size());
+    }
   }
   const Words words = words_of(rest);
   std::set<std::string> seen;

@@ -102,3 +102,9 @@ TEST_CASE("loops count against a caption") {
   CHECK(repetition("a cat sits on a mat in the sun.") == 0);
   CHECK(repetition("a cat sits on a mat, a cat sits on a mat, a cat sits on a mat.") > 0.4);
 }
+
+TEST_CASE("quotes within quotes are demands of their own") {
+  const Demands demands("*'.*\"%@%\"'.'@/");
+  CHECK(demands.all().size() >= 2);
+  CHECK(Demands("a sign that says \"it's 'late'\"").judge("a sign says \"it's 'late'\" there.").quotes.kept >= 1);
+}
