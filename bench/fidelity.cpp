@@ -1,5 +1,5 @@
-// What the captions of a table keep of their prompts, as one JSON object: the figures of bench/README.md.
-// Usage: fidelity CAPTIONS.jsonl
+// What the captions of a table keep of their prompts, as one JSON object: the figures of
+// bench/README.md. Usage: fidelity CAPTIONS.jsonl
 #include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -31,11 +31,14 @@ class Mean {
   int count_ = 0;
 };
 
-std::size_t column(const RowReader& reader, const std::string& name) { return prompt_column(reader, name); }
+std::size_t column(const RowReader& reader, const std::string& name) {
+  return prompt_column(reader, name);
+}
 
 void report(const fs::path& path) {
   const auto reader = RowReader::open(path);
-  const std::size_t prompt = column(*reader, "Prompt"), caption = column(*reader, "Upsampled Prompt");
+  const std::size_t prompt = column(*reader, "Prompt"),
+                    caption = column(*reader, "Upsampled Prompt");
   const auto tokenizer = ClipTokenizer::shared();
   Mean words, numbers, colours, relations, quotes;
   int rows = 0, fit = 0, finished = 0, complete = 0;
@@ -55,16 +58,11 @@ void report(const fs::path& path) {
     word_count += static_cast<double>(std::ranges::count(text, ' ') + 1);
   }
   const double n = std::max(1, rows);
-  const nlohmann::json json = {{"captions", rows},
-                               {"within_77_tokens", fit / n},
-                               {"ends_finished", finished / n},
-                               {"keeps_all", complete / n},
-                               {"mean_words", word_count / n},
-                               {"content_words", words.json()},
-                               {"numbers", numbers.json()},
-                               {"colours", colours.json()},
-                               {"relations", relations.json()},
-                               {"quotes", quotes.json()}};
+  const nlohmann::json json = {
+      {"captions", rows},          {"within_77_tokens", fit / n},  {"ends_finished", finished / n},
+      {"keeps_all", complete / n}, {"mean_words", word_count / n}, {"content_words", words.json()},
+      {"numbers", numbers.json()}, {"colours", colours.json()},    {"relations", relations.json()},
+      {"quotes", quotes.json()}};
   std::printf("%s\n", json.dump(1).c_str());
 }
 

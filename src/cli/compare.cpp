@@ -1,4 +1,5 @@
-// longhand compare: prompts → a folder with gallery.html, the pictures and a dataset; goes on where it stands.
+// longhand compare: prompts → a folder with gallery.html, the pictures and a dataset; goes on where
+// it stands.
 #include "pipeline/compare.h"
 
 #include <fmt/ranges.h>
@@ -48,7 +49,16 @@ struct Arguments {
 
 /// What a row of the table says, as the gallery shows it.
 GalleryRow gallery_row(const std::vector<std::string>& row) {
-  return {row[0], row[2], row[6], row[8], row[1], row[3], row[5], std::stod(row[12]), std::stod(row[13]), std::stoi(row[7])};
+  return {row[0],
+          row[2],
+          row[6],
+          row[8],
+          row[1],
+          row[3],
+          row[5],
+          std::stod(row[12]),
+          std::stod(row[13]),
+          std::stoi(row[7])};
 }
 
 /// One run of the verb: the folder, its table and what the gallery shows so far.
@@ -76,7 +86,8 @@ class Run {
                         old[10] == head_.prompt_template && old[11] == head_.settings;
       if (!same) {
         fail(Kind::invalid_argument,
-             "{}: row {} is of another run (prompt, seed, model, template or settings differ); name another folder or --overwrite",
+             "{}: row {} is of another run (prompt, seed, model, template or settings differ); "
+             "name another folder or --overwrite",
              folder_.string(), i + 1);
       }
     }
@@ -86,13 +97,16 @@ class Run {
     const Caption& caption = pair.caption;
     const std::string stem = fmt::format("images/{:05}", gallery_.size());
     const std::string typed = stem + "-typed.png", lengthened = stem + "-lengthened.png";
-    write_picture(typed, pair.as_typed, {{request_, caption.prompt, 1, true}, caption.prompt, "", "", 0});
-    write_picture(lengthened, pair.lengthened,
-                  {{request_, caption.prompt}, caption.caption, head_.llm, head_.prompt_template, 0});
+    write_picture(typed, pair.as_typed,
+                  {{request_, caption.prompt, 1, true}, caption.prompt, "", "", 0});
+    write_picture(
+        lengthened, pair.lengthened,
+        {{request_, caption.prompt}, caption.caption, head_.llm, head_.prompt_template, 0});
     const std::string lost = fmt::format("{}", fmt::join(caption.lost, "; "));
     writer_.append({caption.prompt, typed, caption.caption, lengthened, head_.model, pair.seed,
                     caption.category, static_cast<std::int64_t>(caption.tokens), lost, head_.llm,
-                    head_.prompt_template, head_.settings, pair.upsample_seconds, pair.paint_seconds});
+                    head_.prompt_template, head_.settings, pair.upsample_seconds,
+                    pair.paint_seconds});
     gallery_.push_back({caption.prompt, caption.caption, caption.category, lost, typed, lengthened,
                         std::to_string(pair.seed), pair.upsample_seconds, pair.paint_seconds,
                         caption.tokens});
@@ -110,12 +124,14 @@ class Run {
  private:
   std::string card() const {
     return fmt::format(
-        "# Prompts as typed and lengthened\n\nPairs of pictures from the same noise, painted by Longhand with {} ({}): once from the prompt, "
+        "# Prompts as typed and lengthened\n\nPairs of pictures from the same noise, painted by "
+        "Longhand with {} ({}): once from the prompt, "
         "once from the caption that {} made of it with the template {}.\n",
         head_.model, head_.settings, head_.llm, head_.prompt_template);
   }
 
-  void write_picture(const std::string& path, const Image& image, const PictureRecord& record) const {
+  void write_picture(const std::string& path, const Image& image,
+                     const PictureRecord& record) const {
     write_file_atomically(folder_ / path, encode_png(image, picture_text(record)));
   }
 
@@ -143,13 +159,15 @@ int run(const Arguments& arguments) {
   const std::string settings =
       fmt::format("{} steps of {}, guidance {}, {}x{}", *request.steps, request.scheduler,
                   *request.guidance, request.size->width, request.size->height);
-  Run pairs(arguments, request,
-            {request.model, defaults.about, model->name(), upsampler.prompt_template().name, settings});
+  Run pairs(
+      arguments, request,
+      {request.model, defaults.about, model->name(), upsampler.prompt_template().name, settings});
   pairs.check_resumed(rows);
   Progress progress("pairs", "prompts", rows.total(), pairs.before());
   int since_page = 0;
   compare(
-      upsampler, painter, request, arguments.rows_a_batch, pairs.before(), [&] { return rows.next(); },
+      upsampler, painter, request, arguments.rows_a_batch, pairs.before(),
+      [&] { return rows.next(); },
       [&](const Pair& pair) {
         pairs.add(pair);
         progress.advance();
@@ -169,7 +187,8 @@ int run(const Arguments& arguments) {
 std::function<int()> declare_compare(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
   add_source(app, arguments->source);
-  app.add_option("-o,--out", arguments->out, "the folder to write; goes on where it stands")->required();
+  app.add_option("-o,--out", arguments->out, "the folder to write; goes on where it stands")
+      ->required();
   app.add_option("--rows-a-batch", arguments->rows_a_batch, "prompts painted at once")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();

@@ -67,8 +67,8 @@ std::string encoded(const fs::path& path, const Image& image, const PictureRecor
 void check_ending(const fs::path& path) {
   const std::string ending = path.extension();
   if (ending != ".png" && ending != ".jpg" && ending != ".jpeg" && ending != ".webp") {
-    fail(Kind::invalid_argument, "{}: the ending \"{}\" is not known; expected .png, .jpg or .webp", path.string(),
-         ending);
+    fail(Kind::invalid_argument, "{}: the ending \"{}\" is not known; expected .png, .jpg or .webp",
+         path.string(), ending);
   }
 }
 
@@ -88,8 +88,8 @@ void warn_of_length(const std::string& caption, int max_tokens) {
   const auto ids = tokenizer->encode(caption);
   const auto room = static_cast<std::size_t>(max_tokens - 2);
   if (ids.size() > room) {
-    spdlog::warn("the text has {} tokens and the painter reads {}; it will not see: {}", ids.size() + 2,
-                 max_tokens, tokenizer->decode(std::span(ids).subspan(room)));
+    spdlog::warn("the text has {} tokens and the painter reads {}; it will not see: {}",
+                 ids.size() + 2, max_tokens, tokenizer->decode(std::span(ids).subspan(room)));
   }
 }
 
@@ -144,7 +144,8 @@ int draw(const Arguments& arguments) {
   const auto images = painted(painter, record);
   for (record.index = 0; record.index < record.request.n; ++record.index) {
     const fs::path path = numbered(out, record.index, record.request.n);
-    write_file_atomically(path, encoded(path, images[static_cast<std::size_t>(record.index)], record));
+    write_file_atomically(path,
+                          encoded(path, images[static_cast<std::size_t>(record.index)], record));
     fmt::print("{}\n", path.string());
   }
   return 0;
@@ -155,7 +156,8 @@ int draw(const Arguments& arguments) {
 std::function<int()> declare_draw(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
   app.add_option("prompt", arguments->request.prompt, "what to paint");
-  app.add_option("-o,--out", arguments->out, "a .png, .jpg or .webp file (default: the prompt's words and the seed)");
+  app.add_option("-o,--out", arguments->out,
+                 "a .png, .jpg or .webp file (default: the prompt's words and the seed)");
   app.add_option("--like", arguments->like, "paint this picture again, as its file says");
   app.add_flag("--upsample-only", arguments->upsample_only, "print the caption and paint nothing");
   add_fields(app, arguments->request);

@@ -16,9 +16,11 @@ namespace {
 
 constexpr Command commands[] = {
     {"draw", "Paint a prompt, lengthened first", declare_draw},
-    {"compare", "Paint prompts as typed and lengthened: pairs, a gallery and a dataset", declare_compare},
+    {"compare", "Paint prompts as typed and lengthened: pairs, a gallery and a dataset",
+     declare_compare},
     {"show", "Tell how a picture came about", declare_show},
-    {"upsample", "Lengthen prompts into captions that fit and keep what was asked", declare_upsample},
+    {"upsample", "Lengthen prompts into captions that fit and keep what was asked",
+     declare_upsample},
     {"train", "Train a model by a recipe", declare_train},
     {"world", "Look at the scenes that the embedded model is trained on", declare_world},
 };

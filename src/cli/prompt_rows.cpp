@@ -37,12 +37,12 @@ std::optional<UpsampleRow> PromptRows::next() {
       }
       check_prompt((*row)[prompt_], fmt::format("{}, row {}", name_, number_));
       ++given_;
-      return UpsampleRow{(*row)[prompt_],
-                         category_ < 0 ? "" : (*row)[static_cast<std::size_t>(category_)],
-                         {}};
+      return UpsampleRow{
+          (*row)[prompt_], category_ < 0 ? "" : (*row)[static_cast<std::size_t>(category_)], {}};
     } catch (const Error& error) {
       if (!source_.keep_going) {
-        throw Error(error.kind(), std::string(error.what()) + " (--keep-going passes over such rows)");
+        throw Error(error.kind(),
+                    std::string(error.what()) + " (--keep-going passes over such rows)");
       }
       spdlog::warn("{}", error.what());
     }

@@ -20,8 +20,8 @@ struct PromptSource {
 
 void add_source(CLI::App& app, PromptSource& source);
 
-/// Rows in order, checked (text/sentences.h, check_prompt). A broken row throws, naming file and row; with keep_going it is
-/// warned of and passed.
+/// Rows in order, checked (text/sentences.h, check_prompt). A broken row throws, naming file and
+/// row; with keep_going it is warned of and passed.
 class PromptRows {
  public:
   explicit PromptRows(const PromptSource& source);

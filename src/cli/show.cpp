@@ -28,7 +28,9 @@ void show(const std::string& path, bool json) {
   fmt::print("model      {} ({})\n", request.model, request.dtype);
   fmt::print("size       {}x{}\n", size.width, size.height);
   fmt::print("seed       {}{}\n", request.seed.value_or(0),
-             request.n > 1 ? fmt::format(" + {} (picture {} of {})", record.index, record.index + 1, request.n) : "");
+             request.n > 1 ? fmt::format(" + {} (picture {} of {})", record.index, record.index + 1,
+                                         request.n)
+                           : "");
   fmt::print("scheduler  {}, {} steps, guidance {}\n", request.scheduler, request.steps.value_or(0),
              request.guidance.value_or(1));
   fmt::print("again      longhand draw --like {} -o again.png\n", path);
@@ -41,7 +43,9 @@ std::function<int()> declare_show(CLI::App& app) {
   auto json = std::make_shared<bool>(false);
   app.add_option("picture", *path, "a PNG that longhand painted")->required();
   app.add_flag("--json", *json, "as JSON");
-  app.footer("  longhand show out.png\n  longhand draw --like out.png -o again.png    # the same picture, to the byte");
+  app.footer(
+      "  longhand show out.png\n  longhand draw --like out.png -o again.png    # the same picture, "
+      "to the byte");
   return [path, json] {
     show(*path, *json);
     return 0;

@@ -11,7 +11,8 @@ std::function<int()> declare_train(CLI::App& app) {
   app.add_option("recipe", *path, "a JSON recipe, as those under runs/")->required();
   app.footer(
       "Trains what a recipe says. Stopped at any moment, the same command goes on from the last\n"
-      "checkpoint; losses.csv, checkpoints and sample sheets lie in the recipe's \"out\" folder.\n\n"
+      "checkpoint; losses.csv, checkpoints and sample sheets lie in the recipe's \"out\" "
+      "folder.\n\n"
       "  longhand train runs/pocket/autoencoder.json\n"
       "  longhand train runs/pocket/painter.json");
   return [path] {

@@ -47,7 +47,8 @@ const std::vector<Column> columns = {{"Prompt"},
                                      {"Lost"}};
 
 constexpr const char* card =
-    "# Captions\n\nPrompts and what a language model lengthened them to, written by `longhand upsample`.\n";
+    "# Captions\n\nPrompts and what a language model lengthened them to, written by `longhand "
+    "upsample`.\n";
 
 /// Rows that an earlier run wrote must be of the same prompts and settings.
 void check_resumed(const RowWriter& writer, PromptRows& rows, const Arguments& arguments,
@@ -60,16 +61,19 @@ void check_resumed(const RowWriter& writer, PromptRows& rows, const Arguments& a
                                             old[4] == settings[1] && old[5] == settings[2]));
     if (!same) {
       fail(Kind::invalid_argument,
-           "{}: row {} is of another run (prompt, seed, model or template differ); name another file or --overwrite",
+           "{}: row {} is of another run (prompt, seed, model or template differ); name another "
+           "file or --overwrite",
            arguments.out, i + 1);
     }
   }
 }
 
-int upsample_table(const Upsampler& upsampler, const std::string& model, const Arguments& arguments) {
+int upsample_table(const Upsampler& upsampler, const std::string& model,
+                   const Arguments& arguments) {
   PromptRows rows(arguments.source);
-  RowWriter writer(arguments.out, columns,
-                   {.text_column = "Upsampled Prompt", .overwrite = arguments.overwrite, .card = card});
+  RowWriter writer(
+      arguments.out, columns,
+      {.text_column = "Upsampled Prompt", .overwrite = arguments.overwrite, .card = card});
   check_resumed(writer, rows, arguments,
                 {std::to_string(arguments.request.seed), model, upsampler.prompt_template().name});
   const auto before = std::ssize(writer.existing());
@@ -100,9 +104,12 @@ int upsample_stream(const Upsampler& upsampler, const Arguments& arguments) {
   return 0;
 }
 
-/// Each line lengthens a new prompt; a line that begins with / asks for a change of the last caption.
+/// Each line lengthens a new prompt; a line that begins with / asks for a change of the last
+/// caption.
 int chat(const Upsampler& upsampler) {
-  fmt::print("A prompt a line; /CHANGE modifies the last caption, as in \"/make the light red\"; an empty line ends.\n");
+  fmt::print(
+      "A prompt a line; /CHANGE modifies the last caption, as in \"/make the light red\"; an empty "
+      "line ends.\n");
   std::string line;
   Caption last;
   while (fmt::print("> "), std::fflush(stdout), std::getline(std::cin, line) && !line.empty()) {
@@ -128,7 +135,8 @@ int run(const Arguments& arguments) {
     fail(Kind::invalid_argument, "--modify needs the caption to change: --of CAPTION");
   }
   if (arguments.prompt || !arguments.modify.empty()) {
-    check_prompt(arguments.modify.empty() ? *arguments.prompt : arguments.modify, "the command line");
+    check_prompt(arguments.modify.empty() ? *arguments.prompt : arguments.modify,
+                 "the command line");
   }
   const std::shared_ptr<LanguageModel> model = load_language_model(arguments.request);
   const Upsampler upsampler(model, Template::load(arguments.request.prompt_template),
@@ -140,8 +148,8 @@ int run(const Arguments& arguments) {
     UpsampleRow row{arguments.prompt.value_or(""), "", {}};
     if (!arguments.modify.empty()) {
       row.prompt = arguments.modify;
-      row.turns = upsampler.prompt_template().modify(
-          arguments.prompt.value_or(arguments.of), arguments.of, arguments.modify);
+      row.turns = upsampler.prompt_template().modify(arguments.prompt.value_or(arguments.of),
+                                                     arguments.of, arguments.modify);
     }
     const Caption caption = upsampler.upsample(row);
     spdlog::debug("tokens {}, score {:.2f}, lost: {}", caption.tokens, caption.score,
@@ -157,9 +165,12 @@ int run(const Arguments& arguments) {
 
 std::function<int()> declare_upsample(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
-  app.add_option("prompt", arguments->prompt, "a prompt; without it, one a line is read from standard input");
+  app.add_option("prompt", arguments->prompt,
+                 "a prompt; without it, one a line is read from standard input");
   add_source(app, arguments->source);
-  app.add_option("-o,--out", arguments->out, "a .jsonl, .csv, .tsv, .txt or .parquet file, or a folder for a Hugging Face dataset; goes on where it stands");
+  app.add_option("-o,--out", arguments->out,
+                 "a .jsonl, .csv, .tsv, .txt or .parquet file, or a folder for a Hugging Face "
+                 "dataset; goes on where it stands");
   app.add_flag("--overwrite", arguments->overwrite, "begin the output anew");
   app.add_option("--modify", arguments->modify, "change a caption: what to change");
   app.add_option("--of", arguments->of, "the caption that --modify changes");

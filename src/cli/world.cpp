@@ -20,7 +20,8 @@ struct WorldRequest {
 
   static constexpr auto fields = std::tuple{
       field("list", &WorldRequest::list, "print what the world is made of, as JSON"),
-      field("sheet", &WorldRequest::sheet, "write a contact sheet to this PNG; captions are printed"),
+      field("sheet", &WorldRequest::sheet,
+            "write a contact sheet to this PNG; captions are printed"),
       field("out", &WorldRequest::out, "write pictures and captions.jsonl to this folder"),
       field("count", &WorldRequest::count, "how many scenes", 1, 1e7),
       field("columns", &WorldRequest::columns, "columns of the sheet", 1, 100),
@@ -69,8 +70,10 @@ void write_folder(const World& world, const WorldRequest& request) {
 }
 
 void print_list(const World& world) {
-  const nlohmann::json list = {{"things", world.things()},   {"styles", world.styles()},
-                               {"places", world.places()},   {"colours", world.colours()},
+  const nlohmann::json list = {{"things", world.things()},
+                               {"styles", world.styles()},
+                               {"places", world.places()},
+                               {"colours", world.colours()},
                                {"relations", World::relations()}};
   fmt::print("{}\n", list.dump(1));
 }

@@ -1,4 +1,5 @@
-// A command's arguments, declared once: flags, help, JSON, validation and picture metadata follow from the list.
+// A command's arguments, declared once: flags, help, JSON, validation and picture metadata follow
+// from the list.
 //
 //   struct DrawRequest {
 //     std::string prompt;

@@ -33,8 +33,8 @@ class Descriptor {
 
 [[noreturn]] void fail_reading(const fs::path& path) {
   const int code = errno;
-  fail(code == ENOENT || code == ENOTDIR ? Kind::not_found : Kind::unavailable, "cannot read {}: {}",
-       path.string(), std::strerror(code));
+  fail(code == ENOENT || code == ENOTDIR ? Kind::not_found : Kind::unavailable,
+       "cannot read {}: {}", path.string(), std::strerror(code));
 }
 
 [[noreturn]] void fail_writing(const fs::path& path, const fs::path& temporary) {
@@ -44,7 +44,7 @@ class Descriptor {
 }
 
 std::size_t size_of(const Descriptor& file, const fs::path& path) {
-  struct stat status {};
+  struct stat status{};
   if (file.get() < 0 || fstat(file.get(), &status) != 0) {
     fail_reading(path);
   }

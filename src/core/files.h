@@ -1,4 +1,5 @@
-// Files read whole or mapped, and written so that a reader sees the old file or the new one, never half.
+// Files read whole or mapped, and written so that a reader sees the old file or the new one, never
+// half.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +13,8 @@ namespace longhand {
 
 namespace fs = std::filesystem;
 
-/// The whole file; throws not_found or unavailable, or invalid_argument when it is over `limit` bytes.
+/// The whole file; throws not_found or unavailable, or invalid_argument when it is over `limit`
+/// bytes.
 std::string read_file(const fs::path& path, std::size_t limit = std::size_t{1} << 30);
 
 /// Writes beside the target, flushes to disk, renames over it. Makes missing parent folders.

@@ -5,7 +5,8 @@
 
 namespace longhand {
 
-/// Sends spdlog's default logger to standard error; level from LONGHAND_LOG (debug, info, warn, error).
+/// Sends spdlog's default logger to standard error; level from LONGHAND_LOG (debug, info, warn,
+/// error).
 void init_log();
 
 }  // namespace longhand

@@ -1,4 +1,5 @@
-// A progress line with rate and time left: drawn in place on a terminal, a line every ten seconds elsewhere.
+// A progress line with rate and time left: drawn in place on a terminal, a line every ten seconds
+// elsewhere.
 #pragma once
 
 #include <chrono>

@@ -39,8 +39,6 @@ Random::result_type Random::operator()() {
 
 double Random::uniform() { return static_cast<double>((*this)() >> 11) * 0x1.0p-53; }
 
-int Random::below(int count) {
-  return static_cast<int>(uniform() * count);
-}
+int Random::below(int count) { return static_cast<int>(uniform() * count); }
 
 }  // namespace longhand

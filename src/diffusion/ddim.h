@@ -1,4 +1,5 @@
-// DDIM, deterministic (Song et al. 2021, equation 12 with σ = 0; diffusers DDIMScheduler with eta 0).
+// DDIM, deterministic (Song et al. 2021, equation 12 with σ = 0; diffusers DDIMScheduler with eta
+// 0).
 #pragma once
 
 #include "diffusion/scheduler.h"

@@ -1,5 +1,5 @@
-// Euler's method on the probability-flow ODE in sigma space (Karras et al. 2022, algorithm 2 without
-// churn; diffusers EulerDiscreteScheduler).
+// Euler's method on the probability-flow ODE in sigma space (Karras et al. 2022, algorithm 2
+// without churn; diffusers EulerDiscreteScheduler).
 #pragma once
 
 #include "diffusion/scheduler.h"

@@ -58,7 +58,8 @@ void read(const nlohmann::json& config, const char* name, Value& value) {
   try {
     value = found->template get<Value>();
   } catch (const nlohmann::json::exception&) {
-    fail(Kind::corrupt, "scheduler_config.json: {} has the unexpected value {}", name, found->dump());
+    fail(Kind::corrupt, "scheduler_config.json: {} has the unexpected value {}", name,
+         found->dump());
   }
 }
 

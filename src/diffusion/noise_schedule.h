@@ -1,4 +1,5 @@
-// The forward process: how much signal and noise a timestep holds (Ho et al. 2020; scheduler_config.json).
+// The forward process: how much signal and noise a timestep holds (Ho et al. 2020;
+// scheduler_config.json).
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -15,8 +16,8 @@ struct SchedulerConfig {
   int num_train_timesteps = 1000;
   double beta_start = 0.0001;
   double beta_end = 0.02;
-  std::string beta_schedule = "linear";  // linear, scaled_linear, squaredcos_cap_v2
-  std::string prediction_type = "epsilon";  // epsilon, v_prediction, sample
+  std::string beta_schedule = "linear";       // linear, scaled_linear, squaredcos_cap_v2
+  std::string prediction_type = "epsilon";    // epsilon, v_prediction, sample
   std::string timestep_spacing = "linspace";  // linspace, leading, trailing
   int steps_offset = 0;
   bool set_alpha_to_one = true;
@@ -37,6 +38,7 @@ at::Tensor add_noise(const at::Tensor& alphas_cumprod, const at::Tensor& x, cons
 /// What a model of this prediction type is trained to answer: ε, v = √ᾱ ε - √(1-ᾱ) x (Salimans & Ho
 /// 2022), or x.
 at::Tensor training_target(const SchedulerConfig& config, const at::Tensor& alphas_cumprod,
-                           const at::Tensor& x, const at::Tensor& noise, const at::Tensor& timesteps);
+                           const at::Tensor& x, const at::Tensor& noise,
+                           const at::Tensor& timesteps);
 
 }  // namespace longhand

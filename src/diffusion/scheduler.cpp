@@ -68,10 +68,11 @@ std::vector<double> spaced_timesteps(const SchedulerConfig& config, int steps) {
     } else if (config.timestep_spacing == "leading") {
       timesteps.push_back(i * (count / steps) + config.steps_offset);
     } else if (config.timestep_spacing == "trailing") {
-      timesteps.push_back(std::nearbyint(count - static_cast<double>(count) / steps * (steps - 1 - i)) -
-                          1);
+      timesteps.push_back(
+          std::nearbyint(count - static_cast<double>(count) / steps * (steps - 1 - i)) - 1);
     } else {
-      fail(Kind::corrupt, "timestep_spacing {} is not known; expected linspace, leading or trailing",
+      fail(Kind::corrupt,
+           "timestep_spacing {} is not known; expected linspace, leading or trailing",
            config.timestep_spacing);
     }
   }

@@ -1,5 +1,5 @@
-// Schedulers: from noise to latents in a number of steps. Each is a row of a table; steps, spacing and
-// numbers are those of diffusers' scheduler of the same name.
+// Schedulers: from noise to latents in a number of steps. Each is a row of a table; steps, spacing
+// and numbers are those of diffusers' scheduler of the same name.
 #pragma once
 
 #include <memory>
@@ -31,8 +31,8 @@ class Scheduler {
   std::vector<double> timesteps_;
 };
 
-/// A scheduler by name: "euler", "ddim", or diffusers' class name. Throws invalid_argument for a name
-/// that is not in the table, listing those that are.
+/// A scheduler by name: "euler", "ddim", or diffusers' class name. Throws invalid_argument for a
+/// name that is not in the table, listing those that are.
 std::unique_ptr<Scheduler> make_scheduler(const std::string& name, const SchedulerConfig& config,
                                           int steps);
 

@@ -18,15 +18,19 @@ namespace {
 using nlohmann::json;
 using Shards = std::vector<std::unique_ptr<ParquetWriter>>;
 
-/// A journal's value as a cell of a column's type. Throws json::exception where it is of another one.
+/// A journal's value as a cell of a column's type. Throws json::exception where it is of another
+/// one.
 Cell cell_of(const json& value, Column::Type type) {
   if (value.is_null()) {
     return {};
   }
   switch (type) {
-    case Column::Type::whole: return value.get<std::int64_t>();
-    case Column::Type::number: return value.get<double>();
-    default: return value.is_string() ? value.get<std::string>() : value.dump();
+    case Column::Type::whole:
+      return value.get<std::int64_t>();
+    case Column::Type::number:
+      return value.get<double>();
+    default:
+      return value.is_string() ? value.get<std::string>() : value.dump();
   }
 }
 
@@ -44,19 +48,21 @@ void read_journal(const fs::path& journal, const std::vector<Column>& columns, T
         cells.push_back(value == object.end() ? Cell() : cell_of(*value, column.type));
       }
     } catch (const json::exception& error) {
-      fail(Kind::corrupt, "{}, row {}: not a row of the columns' types ({})", journal.string(), row, error.what());
+      fail(Kind::corrupt, "{}, row {}: not a row of the columns' types ({})", journal.string(), row,
+           error.what());
     }
     take(cells);
   }
 }
 
 /// Writes shards beside their places, whole; at least one, so that an empty table has its columns.
-Shards write_shards(const std::string& temporary, const fs::path& journal, const std::vector<Column>& columns,
-                    const fs::path& folder, std::int64_t most_rows, std::int64_t most_bytes) {
+Shards write_shards(const std::string& temporary, const fs::path& journal,
+                    const std::vector<Column>& columns, const fs::path& folder,
+                    std::int64_t most_rows, std::int64_t most_bytes) {
   Shards shards;
   const auto begin = [&] {
-    shards.push_back(
-        std::make_unique<ParquetWriter>(fmt::format("{}-{:05}", temporary, shards.size()), columns, folder));
+    shards.push_back(std::make_unique<ParquetWriter>(
+        fmt::format("{}-{:05}", temporary, shards.size()), columns, folder));
   };
   begin();
   read_journal(journal, columns, [&](const std::vector<Cell>& cells) {
@@ -72,17 +78,21 @@ Shards write_shards(const std::string& temporary, const fs::path& journal, const
 
 std::string dtype(Column::Type type) {
   switch (type) {
-    case Column::Type::text: return "string";
-    case Column::Type::whole: return "int64";
-    case Column::Type::number: return "float64";
-    case Column::Type::image: break;
+    case Column::Type::text:
+      return "string";
+    case Column::Type::whole:
+      return "int64";
+    case Column::Type::number:
+      return "float64";
+    case Column::Type::image:
+      break;
   }
   return "image";
 }
 
 /// README.md: what Hugging Face's hub and datasets read of a folder, and the caller's text.
-std::string card(const Shards& shards, const std::vector<Column>& columns, std::uintmax_t file_bytes,
-                 const std::string& text) {
+std::string card(const Shards& shards, const std::vector<Column>& columns,
+                 std::uintmax_t file_bytes, const std::string& text) {
   std::int64_t rows = 0, bytes = 0;
   for (const auto& shard : shards) {
     rows += shard->rows();
@@ -90,11 +100,15 @@ std::string card(const Shards& shards, const std::vector<Column>& columns, std::
   }
   std::string yaml = "---\ndataset_info:\n  features:\n";
   for (const Column& column : columns) {  // a JSON string is a YAML string
-    yaml += fmt::format("  - name: {}\n    dtype: {}\n", json(column.name).dump(), dtype(column.type));
+    yaml +=
+        fmt::format("  - name: {}\n    dtype: {}\n", json(column.name).dump(), dtype(column.type));
   }
-  yaml += fmt::format("  splits:\n  - name: train\n    num_bytes: {}\n    num_examples: {}\n", bytes, rows);
+  yaml += fmt::format("  splits:\n  - name: train\n    num_bytes: {}\n    num_examples: {}\n",
+                      bytes, rows);
   yaml += fmt::format("  download_size: {}\n  dataset_size: {}\n", file_bytes, bytes);
-  yaml += "configs:\n- config_name: default\n  data_files:\n  - split: train\n    path: data/train-*\n---\n";
+  yaml +=
+      "configs:\n- config_name: default\n  data_files:\n  - split: train\n    path: "
+      "data/train-*\n---\n";
   return yaml + "\n" + text + (text.ends_with('\n') ? "" : "\n");
 }
 
@@ -117,27 +131,29 @@ void remove_others(const fs::path& data, const std::vector<fs::path>& kept) {
 /// The picture's file from its bytes, where it is missing and its place is within the folder.
 void restore_picture(const fs::path& folder, const std::string& name, std::string_view bytes) {
   const fs::path path = fs::path(name).lexically_normal();
-  if (!name.empty() && !bytes.empty() && path.is_relative() && *path.begin() != ".." && !fs::exists(folder / path)) {
+  if (!name.empty() && !bytes.empty() && path.is_relative() && *path.begin() != ".." &&
+      !fs::exists(folder / path)) {
     write_file_atomically(folder / path, bytes);
   }
 }
 
 }  // namespace
 
-void write_parquet(const fs::path& path, const fs::path& journal, const std::vector<Column>& columns) {
+void write_parquet(const fs::path& path, const fs::path& journal,
+                   const std::vector<Column>& columns) {
   constexpr auto no_limit = std::numeric_limits<std::int64_t>::max();
   write_shards(path.string() + ".partial", journal, columns, path.parent_path(), no_limit, no_limit)
       .front()
       ->put(path);
 }
 
-void write_dataset(const fs::path& folder, const fs::path& journal, const std::vector<Column>& columns,
-                   const RowOptions& options) {
+void write_dataset(const fs::path& folder, const fs::path& journal,
+                   const std::vector<Column>& columns, const RowOptions& options) {
   const fs::path data = folder / "data";
   std::error_code code;
   fs::create_directories(data, code);
-  const Shards shards = write_shards((data / ".partial").string(), journal, columns, folder, options.shard_rows,
-                                     options.shard_bytes);
+  const Shards shards = write_shards((data / ".partial").string(), journal, columns, folder,
+                                     options.shard_rows, options.shard_bytes);
   std::vector<fs::path> files;
   std::uintmax_t file_bytes = 0;
   for (std::size_t i = 0; i < shards.size(); ++i) {
@@ -163,15 +179,16 @@ std::vector<fs::path> dataset_shards(const fs::path& folder) {
     }
   }
   if (files.size() != count) {
-    fail(Kind::corrupt, "{} has {} shards where their names say {}; fetch the folder again, or name another",
+    fail(Kind::corrupt,
+         "{} has {} shards where their names say {}; fetch the folder again, or name another",
          (folder / "data").string(), files.size(), count);
   }
   std::ranges::sort(files);
   return files;
 }
 
-void restore_journal(const fs::path& journal, const std::vector<fs::path>& files, const std::vector<Column>& columns,
-                     const fs::path& folder) {
+void restore_journal(const fs::path& journal, const std::vector<fs::path>& files,
+                     const std::vector<Column>& columns, const fs::path& folder) {
   const fs::path temporary = fs::path(journal).replace_extension(".partial.jsonl");
   {
     RowWriter writer(temporary, columns, {.overwrite = true});
@@ -180,8 +197,8 @@ void restore_journal(const fs::path& journal, const std::vector<fs::path>& files
       while (const auto cells = reader.next_cells()) {
         std::vector<Cell> ordered;
         for (const Column& column : columns) {
-          const auto at = static_cast<std::size_t>(std::ranges::find(reader.columns(), column.name) -
-                                                   reader.columns().begin());
+          const auto at = static_cast<std::size_t>(
+              std::ranges::find(reader.columns(), column.name) - reader.columns().begin());
           ordered.push_back(cells->at(at));
           if (column.type == Column::Type::image) {
             restore_picture(folder, cell_text(ordered.back()), reader.picture(at));

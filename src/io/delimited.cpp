@@ -7,8 +7,8 @@ namespace {
 
 constexpr std::size_t longest_record = 16 << 20;
 
-/// Splits one record; false where a quote is open at its end. Text after a closing quote is kept, as Python's csv
-/// and pandas do: published tables have it.
+/// Splits one record; false where a quote is open at its end. Text after a closing quote is kept,
+/// as Python's csv and pandas do: published tables have it.
 bool split(const std::string& line, char separator, std::vector<std::string>& fields) {
   fields.assign(1, "");
   bool quoted = false, closed = false;

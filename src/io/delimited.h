@@ -14,8 +14,8 @@ class DelimitedRecords {
   DelimitedRecords(std::istream& stream, std::string name, char separator)
       : stream_(stream), name_(std::move(name)), separator_(separator) {}
 
-  /// The next record that is not an empty line. Throws corrupt where a quote is not closed; the stream
-  /// then stands at the line after the record's first.
+  /// The next record that is not an empty line. Throws corrupt where a quote is not closed; the
+  /// stream then stands at the line after the record's first.
   std::optional<std::vector<std::string>> next();
   /// Records read so far, broken ones counted.
   std::int64_t number() const { return number_; }

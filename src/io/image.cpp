@@ -103,9 +103,8 @@ std::string text_chunk(const std::string& keyword, const std::string& text) {
   std::string chunk;
   append_u32(chunk, static_cast<std::uint32_t>(body.size() - 4));
   chunk += body;
-  append_u32(chunk, static_cast<std::uint32_t>(
-                        crc32(0, reinterpret_cast<const Bytef*>(body.data()),
-                              static_cast<uInt>(body.size()))));
+  append_u32(chunk, static_cast<std::uint32_t>(crc32(0, reinterpret_cast<const Bytef*>(body.data()),
+                                                     static_cast<uInt>(body.size()))));
   return chunk;
 }
 
@@ -178,7 +177,8 @@ ImageText read_png_text(const fs::path& path) {
   while (rest.size() >= 12) {
     const std::uint32_t length = read_u32(rest);
     if (length > rest.size() - 12) {
-      fail(Kind::corrupt, "{} is cut off: a chunk of {} bytes passes its end", path.string(), length);
+      fail(Kind::corrupt, "{} is cut off: a chunk of {} bytes passes its end", path.string(),
+           length);
     }
     const std::string_view type = rest.substr(4, 4);
     if (type == "tEXt" || type == "iTXt") {

@@ -1,5 +1,5 @@
-// Parquet files as streams of cells, and written whole: what stands behind RowReader and RowWriter. Arrow is seen in
-// the .cpp files alone.
+// Parquet files as streams of cells, and written whole: what stands behind RowReader and RowWriter.
+// Arrow is seen in the .cpp files alone.
 #pragma once
 
 #include <cstdint>
@@ -14,10 +14,11 @@
 
 namespace longhand {
 
-/// The rows of a Parquet file; memory is bounded by a batch of rows and a page of each column. Whole and floating
-/// numbers become numbers; strings, and bools ("true", "false"), texts; a struct, such as an image, its `path`; null
-/// an empty cell. Throws corrupt for what is no whole Parquet file, invalid_argument for a column of another type. A
-/// broken page ends the rows: next() throws corrupt once, and then gives nullopt.
+/// The rows of a Parquet file; memory is bounded by a batch of rows and a page of each column.
+/// Whole and floating numbers become numbers; strings, and bools ("true", "false"), texts; a
+/// struct, such as an image, its `path`; null an empty cell. Throws corrupt for what is no whole
+/// Parquet file, invalid_argument for a column of another type. A broken page ends the rows: next()
+/// throws corrupt once, and then gives nullopt.
 class ParquetReader : public RowReader {
  public:
   /// `pictures`: the bytes of images are read too, for picture().
@@ -26,7 +27,8 @@ class ParquetReader : public RowReader {
   const std::vector<std::string>& columns() const override;
   std::optional<std::vector<std::string>> next() override;
   std::optional<std::vector<Cell>> next_cells();
-  /// The file's bytes that an image column has in the row that was read last; empty where there are none.
+  /// The file's bytes that an image column has in the row that was read last; empty where there are
+  /// none.
   std::string_view picture(std::size_t column) const;
 
  private:
@@ -34,9 +36,10 @@ class ParquetReader : public RowReader {
   std::unique_ptr<State> state_;
 };
 
-/// Writes one Parquet file beside its place, and puts it there when it is whole. Types: text string, whole int64,
-/// number float64, image struct<bytes: binary, path: string>; the schema's key `huggingface` names the features.
-/// Memory is bounded by a row group. Throws unavailable when it cannot be written, not_found for a missing picture.
+/// Writes one Parquet file beside its place, and puts it there when it is whole. Types: text
+/// string, whole int64, number float64, image struct<bytes: binary, path: string>; the schema's key
+/// `huggingface` names the features. Memory is bounded by a row group. Throws unavailable when it
+/// cannot be written, not_found for a missing picture.
 class ParquetWriter {
  public:
   /// `folder`: what the pictures' paths are relative to.

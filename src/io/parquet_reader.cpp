@@ -91,20 +91,34 @@ Cell cell_of(const arrow::Array& array, std::int64_t row) {
     return {};
   }
   switch (array.type_id()) {
-    case arrow::Type::BOOL: return value<arrow::BooleanArray>(array, row) ? "true" : "false";
-    case arrow::Type::INT8: return whole<arrow::Int8Array>(array, row);
-    case arrow::Type::INT16: return whole<arrow::Int16Array>(array, row);
-    case arrow::Type::INT32: return whole<arrow::Int32Array>(array, row);
-    case arrow::Type::INT64: return whole<arrow::Int64Array>(array, row);
-    case arrow::Type::UINT8: return whole<arrow::UInt8Array>(array, row);
-    case arrow::Type::UINT16: return whole<arrow::UInt16Array>(array, row);
-    case arrow::Type::UINT32: return whole<arrow::UInt32Array>(array, row);
-    case arrow::Type::UINT64: return large_whole(value<arrow::UInt64Array>(array, row));
-    case arrow::Type::FLOAT: return short_number(value<arrow::FloatArray>(array, row));
-    case arrow::Type::DOUBLE: return value<arrow::DoubleArray>(array, row);
-    case arrow::Type::STRING: return text<arrow::StringArray>(array, row);
-    case arrow::Type::LARGE_STRING: return text<arrow::LargeStringArray>(array, row);
-    case arrow::Type::STRING_VIEW: return text<arrow::StringViewArray>(array, row);
+    case arrow::Type::BOOL:
+      return value<arrow::BooleanArray>(array, row) ? "true" : "false";
+    case arrow::Type::INT8:
+      return whole<arrow::Int8Array>(array, row);
+    case arrow::Type::INT16:
+      return whole<arrow::Int16Array>(array, row);
+    case arrow::Type::INT32:
+      return whole<arrow::Int32Array>(array, row);
+    case arrow::Type::INT64:
+      return whole<arrow::Int64Array>(array, row);
+    case arrow::Type::UINT8:
+      return whole<arrow::UInt8Array>(array, row);
+    case arrow::Type::UINT16:
+      return whole<arrow::UInt16Array>(array, row);
+    case arrow::Type::UINT32:
+      return whole<arrow::UInt32Array>(array, row);
+    case arrow::Type::UINT64:
+      return large_whole(value<arrow::UInt64Array>(array, row));
+    case arrow::Type::FLOAT:
+      return short_number(value<arrow::FloatArray>(array, row));
+    case arrow::Type::DOUBLE:
+      return value<arrow::DoubleArray>(array, row);
+    case arrow::Type::STRING:
+      return text<arrow::StringArray>(array, row);
+    case arrow::Type::LARGE_STRING:
+      return text<arrow::LargeStringArray>(array, row);
+    case arrow::Type::STRING_VIEW:
+      return text<arrow::StringViewArray>(array, row);
     case arrow::Type::DICTIONARY: {
       const auto& entries = static_cast<const arrow::DictionaryArray&>(array);
       return cell_of(*entries.dictionary(), entries.GetValueIndex(row));
@@ -113,7 +127,8 @@ Cell cell_of(const arrow::Array& array, std::int64_t row) {
       const auto path = field_of(array, "path");
       return path == nullptr ? Cell() : cell_of(*path, row);
     }
-    default: return {};
+    default:
+      return {};
   }
 }
 
@@ -138,7 +153,8 @@ std::unique_ptr<parquet::arrow::FileReader> open_file(const fs::path& path, bool
 struct ParquetReader::State {
   std::string name;
   std::vector<std::string> columns;
-  std::vector<int> places;  // of each column among those that are read; -1 for a struct without a path
+  std::vector<int>
+      places;  // of each column among those that are read; -1 for a struct without a path
   std::unique_ptr<parquet::arrow::FileReader> file;
   std::unique_ptr<arrow::RecordBatchReader> batches;
   std::shared_ptr<arrow::RecordBatch> batch;
@@ -146,14 +162,15 @@ struct ParquetReader::State {
   bool ended = false;
   int places_read = 0;
 
-  /// Names a column, and appends the leaves of it that are read. Of images it is the path alone, since pictures are
-  /// large.
+  /// Names a column, and appends the leaves of it that are read. Of images it is the path alone,
+  /// since pictures are large.
   void add(const parquet::arrow::SchemaField& column, bool pictures, std::vector<int>& leaves) {
     const arrow::Field& field = *column.field;
     if (!is_readable(*field.type())) {
       fail(Kind::invalid_argument,
-           "{}: the column {} is of type {}; expected texts, numbers, bools or images: leave it out of the file", name,
-           field.name(), field.type()->ToString());
+           "{}: the column {} is of type {}; expected texts, numbers, bools or images: leave it "
+           "out of the file",
+           name, field.name(), field.type()->ToString());
     }
     const std::size_t before = leaves.size();
     if (column.is_leaf()) {
@@ -183,7 +200,8 @@ struct ParquetReader::State {
   }
 };
 
-ParquetReader::ParquetReader(const fs::path& path, bool pictures) : state_(std::make_unique<State>()) {
+ParquetReader::ParquetReader(const fs::path& path, bool pictures)
+    : state_(std::make_unique<State>()) {
   State& state = *state_;
   state.name = path.string();
   state.file = open_file(path, pictures);
@@ -194,7 +212,8 @@ ParquetReader::ParquetReader(const fs::path& path, bool pictures) : state_(std::
   for (std::size_t i = 0; i < groups.size(); ++i) {
     groups[i] = static_cast<int>(i);
   }
-  state.batches = read(state.name, [&] { return state.file->GetRecordBatchReader(groups, leaves); });
+  state.batches =
+      read(state.name, [&] { return state.file->GetRecordBatchReader(groups, leaves); });
 }
 
 ParquetReader::~ParquetReader() = default;

@@ -28,8 +28,8 @@ constexpr std::int64_t group_bytes = 64 << 20;
 
 void check(const arrow::Status& status, const fs::path& path) {
   if (!status.ok()) {
-    fail(status.IsOutOfMemory() ? Kind::out_of_memory : Kind::unavailable, "{} cannot be written: {}", path.string(),
-         status.message());
+    fail(status.IsOutOfMemory() ? Kind::out_of_memory : Kind::unavailable,
+         "{} cannot be written: {}", path.string(), status.message());
   }
 }
 
@@ -41,12 +41,17 @@ Value checked(arrow::Result<Value> result, const fs::path& path) {
 
 std::shared_ptr<arrow::DataType> type_of(Column::Type type) {
   switch (type) {
-    case Column::Type::text: return arrow::utf8();
-    case Column::Type::whole: return arrow::int64();
-    case Column::Type::number: return arrow::float64();
-    case Column::Type::image: break;
+    case Column::Type::text:
+      return arrow::utf8();
+    case Column::Type::whole:
+      return arrow::int64();
+    case Column::Type::number:
+      return arrow::float64();
+    case Column::Type::image:
+      break;
   }
-  return arrow::struct_({arrow::field("bytes", arrow::binary()), arrow::field("path", arrow::utf8())});
+  return arrow::struct_(
+      {arrow::field("bytes", arrow::binary()), arrow::field("path", arrow::utf8())});
 }
 
 /// The features as Hugging Face's datasets reads them from the schema's metadata.
@@ -73,13 +78,15 @@ std::shared_ptr<arrow::Schema> schema_of(const std::vector<Column>& columns) {
   return arrow::schema(fields, arrow::key_value_metadata({{"huggingface", features(columns)}}));
 }
 
-/// Pictures are compressed already: nothing is gained by packing their bytes or keeping the least of them.
+/// Pictures are compressed already: nothing is gained by packing their bytes or keeping the least
+/// of them.
 std::shared_ptr<parquet::WriterProperties> properties_of(const std::vector<Column>& columns) {
   parquet::WriterProperties::Builder builder;
   builder.compression(parquet::Compression::ZSTD)->enable_page_checksum();
   for (const Column& column : columns) {
     if (column.type == Column::Type::image) {
-      const auto bytes = std::make_shared<parquet::schema::ColumnPath>(std::vector<std::string>{column.name, "bytes"});
+      const auto bytes = std::make_shared<parquet::schema::ColumnPath>(
+          std::vector<std::string>{column.name, "bytes"});
       builder.compression(bytes, parquet::Compression::UNCOMPRESSED)
           ->disable_dictionary(bytes)
           ->disable_statistics(bytes);
@@ -89,7 +96,8 @@ std::shared_ptr<parquet::WriterProperties> properties_of(const std::vector<Colum
 }
 
 bool has_pictures(const std::vector<Column>& columns) {
-  return std::ranges::any_of(columns, [](const Column& column) { return column.type == Column::Type::image; });
+  return std::ranges::any_of(
+      columns, [](const Column& column) { return column.type == Column::Type::image; });
 }
 
 template <class Value, class Builder>
@@ -98,7 +106,8 @@ arrow::Status append_to(Builder* builder, const Cell& cell) {
   return value == nullptr ? builder->AppendNull() : builder->Append(*value);
 }
 
-arrow::Status append_picture(arrow::StructBuilder* builder, const std::string& bytes, const std::string& path) {
+arrow::Status append_picture(arrow::StructBuilder* builder, const std::string& bytes,
+                             const std::string& path) {
   ARROW_RETURN_NOT_OK(builder->Append());
   ARROW_RETURN_NOT_OK(static_cast<arrow::BinaryBuilder*>(builder->field_builder(0))->Append(bytes));
   return static_cast<arrow::StringBuilder*>(builder->field_builder(1))->Append(path);
@@ -113,7 +122,8 @@ struct ParquetWriter::State {
   std::unique_ptr<parquet::arrow::FileWriter> file;
 };
 
-ParquetWriter::ParquetWriter(fs::path temporary, const std::vector<Column>& columns, fs::path folder)
+ParquetWriter::ParquetWriter(fs::path temporary, const std::vector<Column>& columns,
+                             fs::path folder)
     : temporary_(std::move(temporary)),
       folder_(std::move(folder)),
       columns_(columns),
@@ -125,9 +135,10 @@ ParquetWriter::ParquetWriter(fs::path temporary, const std::vector<Column>& colu
   }
   state.stream = checked(arrow::io::FileOutputStream::Open(temporary_.string()), temporary_);
   const auto arrow_properties = parquet::ArrowWriterProperties::Builder().store_schema()->build();
-  state.file = checked(parquet::arrow::FileWriter::Open(*state.schema, arrow::default_memory_pool(), state.stream,
-                                                        properties_of(columns_), arrow_properties),
-                       temporary_);
+  state.file = checked(
+      parquet::arrow::FileWriter::Open(*state.schema, arrow::default_memory_pool(), state.stream,
+                                       properties_of(columns_), arrow_properties),
+      temporary_);
 }
 
 ParquetWriter::~ParquetWriter() {
@@ -145,7 +156,8 @@ void ParquetWriter::append(const std::vector<Cell>& cells) {
   ++rows_;
   ++group_rows_;
   group_bytes_ += bytes_ - before;
-  if (group_rows_ >= (has_pictures(columns_) ? group_rows_with_pictures : group_rows) || group_bytes_ >= group_bytes) {
+  if (group_rows_ >= (has_pictures(columns_) ? group_rows_with_pictures : group_rows) ||
+      group_bytes_ >= group_bytes) {
     write_group();
   }
 }
@@ -156,12 +168,16 @@ void ParquetWriter::append_cell(std::size_t column, const Cell& cell) {
   bytes_ += text == nullptr ? std::int64_t{8} : std::ssize(*text);
   switch (columns_[column].type) {
     case Column::Type::text:
-      return check(append_to<std::string>(static_cast<arrow::StringBuilder*>(builder), cell), temporary_);
+      return check(append_to<std::string>(static_cast<arrow::StringBuilder*>(builder), cell),
+                   temporary_);
     case Column::Type::whole:
-      return check(append_to<std::int64_t>(static_cast<arrow::Int64Builder*>(builder), cell), temporary_);
+      return check(append_to<std::int64_t>(static_cast<arrow::Int64Builder*>(builder), cell),
+                   temporary_);
     case Column::Type::number:
-      return check(append_to<double>(static_cast<arrow::DoubleBuilder*>(builder), cell), temporary_);
-    case Column::Type::image: break;
+      return check(append_to<double>(static_cast<arrow::DoubleBuilder*>(builder), cell),
+                   temporary_);
+    case Column::Type::image:
+      break;
   }
   if (text == nullptr || text->empty()) {
     return check(builder->AppendNull(), temporary_);

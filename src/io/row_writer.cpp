@@ -73,7 +73,8 @@ RowWriter::Form RowWriter::form_of(const fs::path& path) {
   }
   if (!delimited(ending) && ending != ".jsonl" && ending != ".txt" && ending != ".parquet") {
     fail(Kind::invalid_argument,
-         "{}: the ending \"{}\" is not known; expected .jsonl, .csv, .tsv, .txt, .parquet, or none for a dataset folder",
+         "{}: the ending \"{}\" is not known; expected .jsonl, .csv, .tsv, .txt, .parquet, or none "
+         "for a dataset folder",
          path.string(), ending);
   }
   return ending == ".parquet" ? Form::parquet : Form::rows;
@@ -81,9 +82,12 @@ RowWriter::Form RowWriter::form_of(const fs::path& path) {
 
 fs::path RowWriter::journal_of(const fs::path& path) {
   switch (form_of(path)) {
-    case Form::folder: return path / "rows.jsonl";
-    case Form::parquet: return path.string() + ".rows.jsonl";
-    case Form::rows: break;
+    case Form::folder:
+      return path / "rows.jsonl";
+    case Form::parquet:
+      return path.string() + ".rows.jsonl";
+    case Form::rows:
+      break;
   }
   return path;
 }
@@ -125,7 +129,8 @@ void RowWriter::restore() {
   if (form_ == Form::folder) {
     files = dataset_shards(path_);
     if (files.empty() && fs::exists(path_ / "README.md", code)) {
-      fail(Kind::invalid_argument, "{} has a README.md and no rows: it is no dataset to go on with; name another folder",
+      fail(Kind::invalid_argument,
+           "{} has a README.md and no rows: it is no dataset to go on with; name another folder",
            path_.string());
     }
   } else if (fs::exists(path_, code)) {
@@ -182,7 +187,8 @@ void RowWriter::check_columns(std::vector<std::string> have, const fs::path& pat
     std::ranges::sort(want);
   }
   if (have != want) {
-    fail(Kind::invalid_argument, "{} has the columns {}; expected {}: name another file or --overwrite", path.string(),
+    fail(Kind::invalid_argument,
+         "{} has the columns {}; expected {}: name another file or --overwrite", path.string(),
          fmt::join(listed, ", "), fmt::join(names_of(columns_), ", "));
   }
 }
@@ -234,7 +240,8 @@ void RowWriter::write(const std::string& bytes) {
     fail(Kind::unavailable, "{}: half a row was written and cannot be taken back: {}",
          rows_.string(), std::strerror(errno));
   }
-  fail(Kind::unavailable, "{} cannot be written: {}; what was written is whole, and the same command goes on from it",
+  fail(Kind::unavailable,
+       "{} cannot be written: {}; what was written is whole, and the same command goes on from it",
        rows_.string(), std::strerror(error));
 }
 

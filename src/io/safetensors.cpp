@@ -13,7 +13,8 @@ using nlohmann::json;
 constexpr std::uint64_t max_header = 100 << 20;  // the reference implementation's limit
 
 [[noreturn]] void corrupt(const std::string& name, const std::string& what) {
-  fail(Kind::corrupt, "{}: {}; the file is damaged or cut off: fetch or write it again", name, what);
+  fail(Kind::corrupt, "{}: {}; the file is damaged or cut off: fetch or write it again", name,
+       what);
 }
 
 /// Elements of a shape, refused where the product leaves 63 bits.
@@ -49,7 +50,8 @@ StoredTensor parse_entry(const std::string& key, const json& entry, std::span<co
     corrupt(name, fmt::format("tensor {} has the unknown dtype {}", key, tensor.dtype));
   }
   if (offsets.size() != 2 || offsets[0] > offsets[1] || offsets[1] > data.size()) {
-    corrupt(name, fmt::format("tensor {} lies outside the file's {} bytes of data", key, data.size()));
+    corrupt(name,
+            fmt::format("tensor {} lies outside the file's {} bytes of data", key, data.size()));
   }
   const std::uint64_t expected = element_count(tensor.shape, name) * size;
   if (offsets[1] - offsets[0] != expected) {
@@ -84,7 +86,8 @@ std::map<std::string, StoredTensor> Safetensors::parse(
   }
   std::memcpy(&header_size, bytes.data(), sizeof header_size);
   if (header_size > max_header || header_size > bytes.size() - sizeof header_size) {
-    corrupt(name, fmt::format("its header claims {} bytes of a file of {}", header_size, bytes.size()));
+    corrupt(name,
+            fmt::format("its header claims {} bytes of a file of {}", header_size, bytes.size()));
   }
   const auto* text = reinterpret_cast<const char*>(bytes.data() + sizeof header_size);
   const json header = json::parse(text, text + header_size, nullptr, false);

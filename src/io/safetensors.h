@@ -1,5 +1,6 @@
 // safetensors files: a checked view of a mapped file, and an atomic writer. No tensor library here.
-// Layout: u64 little-endian header size, JSON header {"name": {"dtype", "shape", "data_offsets"}}, bytes.
+// Layout: u64 little-endian header size, JSON header {"name": {"dtype", "shape", "data_offsets"}},
+// bytes.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +23,8 @@ struct StoredTensor {
 /// Bytes of one element; 0 for a dtype that is not known.
 std::size_t dtype_size(const std::string& dtype);
 
-/// A safetensors file, mapped. Throws not_found; corrupt for a header that is cut off, is not JSON, or
-/// has offsets, shapes or sizes that do not fit the file.
+/// A safetensors file, mapped. Throws not_found; corrupt for a header that is cut off, is not JSON,
+/// or has offsets, shapes or sizes that do not fit the file.
 class Safetensors {
  public:
   explicit Safetensors(const fs::path& path);

@@ -129,7 +129,9 @@ class LinesReader : public RowReader {
 
 std::unique_ptr<RowReader> RowReader::open(const fs::path& path) {
   if (!fs::is_regular_file(path) || !std::ifstream(path)) {
-    fail(Kind::not_found, "{} cannot be read; give a .csv, .tsv, .jsonl, .txt or .parquet file, or drawbench, parti or geneval",
+    fail(Kind::not_found,
+         "{} cannot be read; give a .csv, .tsv, .jsonl, .txt or .parquet file, or drawbench, parti "
+         "or geneval",
          path.string());
   }
   const std::string ending = path.extension();
@@ -145,7 +147,8 @@ std::unique_ptr<RowReader> RowReader::open(const fs::path& path) {
   if (ending == ".parquet") {
     return std::make_unique<ParquetReader>(path);
   }
-  fail(Kind::invalid_argument, "{}: the ending \"{}\" is not known; expected .csv, .tsv, .jsonl, .txt or .parquet",
+  fail(Kind::invalid_argument,
+       "{}: the ending \"{}\" is not known; expected .csv, .tsv, .jsonl, .txt or .parquet",
        path.string(), ending);
 }
 
@@ -168,7 +171,9 @@ std::size_t prompt_column(const RowReader& reader, const std::string& wanted) {
 
 fs::path resolve_prompts(const std::string& name_or_path) {
   static constexpr std::array<std::pair<const char*, const char*>, 3> known = {
-      {{"drawbench", "drawbench.csv"}, {"parti", "parti_prompts.tsv"}, {"geneval", "geneval.jsonl"}}};
+      {{"drawbench", "drawbench.csv"},
+       {"parti", "parti_prompts.tsv"},
+       {"geneval", "geneval.jsonl"}}};
   for (const auto& [name, file] : known) {
     if (name_or_path == name) {
       return home() / "data" / "prompts" / file;

@@ -1,4 +1,5 @@
-// Rows of text from CSV, TSV, JSONL, TXT and Parquet, and rows written so that a killed job goes on.
+// Rows of text from CSV, TSV, JSONL, TXT and Parquet, and rows written so that a killed job goes
+// on.
 #pragma once
 
 #include <cstdint>
@@ -13,19 +14,20 @@
 
 namespace longhand {
 
-/// A stream of rows whose cells are UTF-8 text, in the order of columns(). The format is told by the
-/// file's ending: .csv .tsv (RFC 4180) .jsonl .ndjson .txt .parquet. Memory is bounded by a row; of Parquet by a
-/// batch of rows. There null is "", and an image (any struct) its `path`.
+/// A stream of rows whose cells are UTF-8 text, in the order of columns(). The format is told by
+/// the file's ending: .csv .tsv (RFC 4180) .jsonl .ndjson .txt .parquet. Memory is bounded by a
+/// row; of Parquet by a batch of rows. There null is "", and an image (any struct) its `path`.
 class RowReader {
  public:
   virtual ~RowReader() = default;
   virtual const std::vector<std::string>& columns() const = 0;
-  /// The next row, or nullopt at the end. A broken row throws Error{corrupt} with file, row number and
-  /// what was expected; calling next() again goes on with the row after it (a broken Parquet file ends there).
+  /// The next row, or nullopt at the end. A broken row throws Error{corrupt} with file, row number
+  /// and what was expected; calling next() again goes on with the row after it (a broken Parquet
+  /// file ends there).
   virtual std::optional<std::vector<std::string>> next() = 0;
 
-  /// Throws not_found; corrupt for what is no whole Parquet file; invalid_argument for an ending that is not known
-  /// or a Parquet column that is not of texts, numbers, bools or images.
+  /// Throws not_found; corrupt for what is no whole Parquet file; invalid_argument for an ending
+  /// that is not known or a Parquet column that is not of texts, numbers, bools or images.
   static std::unique_ptr<RowReader> open(const fs::path& path);
   /// One prompt a line, from an open stream such as standard input. Column: "Prompt".
   static std::unique_ptr<RowReader> lines(std::istream& stream, const std::string& name);
@@ -35,7 +37,8 @@ class RowReader {
 /// caption, text that is there. Throws not_found and lists the columns.
 std::size_t prompt_column(const RowReader& reader, const std::string& wanted);
 
-/// "drawbench", "parti", "geneval" → the project's own copy under data/prompts; anything else is a path.
+/// "drawbench", "parti", "geneval" → the project's own copy under data/prompts; anything else is a
+/// path.
 fs::path resolve_prompts(const std::string& name_or_path);
 
 using Cell = std::variant<std::monostate, std::int64_t, double, std::string>;
@@ -43,7 +46,8 @@ using Cell = std::variant<std::monostate, std::int64_t, double, std::string>;
 /// As CSV has it: "" for an empty cell, the shortest digits of a number.
 std::string cell_text(const Cell& cell);
 
-/// `image`: the cell is the path of a picture's file, relative to the folder of the table; Parquet holds its bytes.
+/// `image`: the cell is the path of a picture's file, relative to the folder of the table; Parquet
+/// holds its bytes.
 struct Column {
   enum class Type { text, whole, number, image };
   std::string name;
@@ -61,18 +65,20 @@ struct RowOptions {
 /// Appends rows to a table; its path tells the format:
 ///   .jsonl .csv .tsv .txt   the file itself (.txt holds one column alone)
 ///   .parquet                one Parquet file, once finish() is called
-///   no ending, or a folder  Hugging Face's layout, once finish() is called: data/train-00000-of-00001.parquet …,
+///   no ending, or a folder  Hugging Face's layout, once finish() is called:
+///   data/train-00000-of-00001.parquet …,
 ///                           and README.md with the features and splits
-/// Each append is one write of a whole row; an unfinished last row, which a killed machine may leave, is dropped on
-/// opening. Parquet cannot be appended to: its rows go to a journal, NAME.parquet.rows.jsonl, or rows.jsonl in a
-/// folder, which is a table by itself. The journal of a single file is removed by finish(), and made again from the
-/// file (and pictures that are missing from their bytes) when it is opened to go on; a folder's journal stays.
-/// Killed at any moment and opened again, no row is lost or doubled, and a Parquet file that is there is whole.
+/// Each append is one write of a whole row; an unfinished last row, which a killed machine may
+/// leave, is dropped on opening. Parquet cannot be appended to: its rows go to a journal,
+/// NAME.parquet.rows.jsonl, or rows.jsonl in a folder, which is a table by itself. The journal of a
+/// single file is removed by finish(), and made again from the file (and pictures that are missing
+/// from their bytes) when it is opened to go on; a folder's journal stays. Killed at any moment and
+/// opened again, no row is lost or doubled, and a Parquet file that is there is whole.
 class RowWriter {
  public:
-  /// Goes on after the rows that are there, unless `overwrite`. Throws invalid_argument when the file has other
-  /// columns, or the folder a README.md and no rows; corrupt when Parquet to go on from is broken; unavailable when
-  /// it cannot be written.
+  /// Goes on after the rows that are there, unless `overwrite`. Throws invalid_argument when the
+  /// file has other columns, or the folder a README.md and no rows; corrupt when Parquet to go on
+  /// from is broken; unavailable when it cannot be written.
   RowWriter(const fs::path& path, std::vector<Column> columns, RowOptions options = {});
   ~RowWriter();
   RowWriter(const RowWriter&) = delete;
@@ -81,9 +87,10 @@ class RowWriter {
   /// Rows that were there when it was opened, as text: what a resumed job checks and skips.
   const std::vector<std::vector<std::string>>& existing() const { return existing_; }
   void append(const std::vector<Cell>& cells);
-  /// Flushes the rows to disk and writes the Parquet of all of them, in bounded memory. To be called once, when the
-  /// rows are in or the job stops early: no append after it. Throws unavailable when it cannot be written, not_found
-  /// for a missing picture; the rows are kept then, and what Parquet was there.
+  /// Flushes the rows to disk and writes the Parquet of all of them, in bounded memory. To be
+  /// called once, when the rows are in or the job stops early: no append after it. Throws
+  /// unavailable when it cannot be written, not_found for a missing picture; the rows are kept
+  /// then, and what Parquet was there.
   void finish();
 
  private:

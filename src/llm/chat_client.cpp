@@ -25,7 +25,8 @@ constexpr std::size_t longest_answer = 1 << 20;
 constexpr std::size_t quoted_bytes = 200;
 constexpr const char* trailer = "name another --llm, or leave it out for the model in the process";
 
-/// A server that hangs up while we write must not end the process: SIGPIPE is held back on this thread.
+/// A server that hangs up while we write must not end the process: SIGPIPE is held back on this
+/// thread.
 class WithoutSigpipe {
  public:
   WithoutSigpipe() {
@@ -49,7 +50,8 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-/// Fields that vLLM, llama-server and Ollama take or pass over, and that stricter servers refuse by name.
+/// Fields that vLLM, llama-server and Ollama take or pass over, and that stricter servers refuse by
+/// name.
 bool names_an_extension(const std::string& body) {
   return body.find("top_k") != std::string::npos ||
          body.find("chat_template_kwargs") != std::string::npos;
@@ -94,7 +96,8 @@ Endpoint::Endpoint(const std::string& given) : url(given) {
   std::smatch parts;
   if (!std::regex_match(url, parts, form)) {
     fail(Kind::invalid_argument,
-         "the endpoint's address is not of the form http://HOST:PORT/v1 (a key goes into LONGHAND_API_KEY, not into the address)");
+         "the endpoint's address is not of the form http://HOST:PORT/v1 (a key goes into "
+         "LONGHAND_API_KEY, not into the address)");
   }
   host = parts[1];
   path = parts[2];
@@ -151,7 +154,8 @@ void ChatClient::pause(double seconds) const {
 std::string ChatClient::quoted(const std::string& body) const {
   std::string text = body;
   if (!endpoint_.key.empty()) {
-    for (auto at = text.find(endpoint_.key); at != std::string::npos; at = text.find(endpoint_.key)) {
+    for (auto at = text.find(endpoint_.key); at != std::string::npos;
+         at = text.find(endpoint_.key)) {
       text.replace(at, endpoint_.key.size(), "(key)");
     }
   }
@@ -202,7 +206,8 @@ ChatClient::Reply ChatClient::exchange(const std::string& path, const std::strin
     reply.trouble = "answers with more than 1 MiB";
   } else if (error == Trouble::SSLServerVerification || error == Trouble::SSLLoadingCerts ||
              error == Trouble::SSLServerHostnameVerification) {
-    reply.trouble = "has a certificate that is not trusted (SSL_CERT_FILE may name your own authority's)";
+    reply.trouble =
+        "has a certificate that is not trusted (SSL_CERT_FILE may name your own authority's)";
   } else if (error == Trouble::Connection || error == Trouble::ConnectionTimeout ||
              error == Trouble::SSLConnection) {
     reply.trouble = "cannot be connected to; is the server running?";
@@ -251,8 +256,9 @@ void ChatClient::refuse(const Reply& reply) const {
          slow ? "raise --llm-timeout, or lower --batch" : trailer);
   }
   if (reply.status / 100 == 3) {
-    fail(Kind::not_found, "{} answers {}, a redirection; give the address that it leads to, ending in /v1",
-         url, reply.status);
+    fail(Kind::not_found,
+         "{} answers {}, a redirection; give the address that it leads to, ending in /v1", url,
+         reply.status);
   }
   fail(Kind::invalid_argument, "{} refuses the request ({}): {}", url, reply.status,
        quoted(reply.body));
@@ -261,7 +267,9 @@ void ChatClient::refuse(const Reply& reply) const {
 std::vector<std::string> ChatClient::models() {
   const Reply reply = request("/models", {});
   if (reply.status == 404) {
-    fail(Kind::not_found, "{}/models is not there; the endpoint's address ends in /v1 as a rule, as in http://localhost:8000/v1",
+    fail(Kind::not_found,
+         "{}/models is not there; the endpoint's address ends in /v1 as a rule, as in "
+         "http://localhost:8000/v1",
          endpoint_.url);
   }
   if (reply.status != 200) {
@@ -288,11 +296,12 @@ std::vector<std::string> ChatClient::models() {
 /// A 404: of the model, where the endpoint lists others, else of the address.
 void ChatClient::refuse_unknown() {
   const auto names = models();
-  fail(Kind::not_found, "{} has no model {} or no chat/completions; --llm-model takes one of: {}",
-       endpoint_.url, endpoint_.model,
-       quoted(fmt::format("{}", fmt::join(names.begin(), names.begin() + std::min<std::ptrdiff_t>(
-                                                             std::ssize(names), 20),
-                                          ", "))));
+  fail(
+      Kind::not_found, "{} has no model {} or no chat/completions; --llm-model takes one of: {}",
+      endpoint_.url, endpoint_.model,
+      quoted(fmt::format(
+          "{}", fmt::join(names.begin(),
+                          names.begin() + std::min<std::ptrdiff_t>(std::ssize(names), 20), ", "))));
 }
 
 std::string ChatClient::complete(const std::vector<Message>& shared,
@@ -315,9 +324,10 @@ std::string ChatClient::complete(const std::vector<Message>& shared,
       body.erase("top_k");
       body.erase("chat_template_kwargs");
     }
-    const Reply reply = request("/chat/completions",
-                                body.dump(-1, ' ', false, json::error_handler_t::replace));
-    if (extended && (reply.status == 400 || reply.status == 422) && names_an_extension(reply.body)) {
+    const Reply reply =
+        request("/chat/completions", body.dump(-1, ' ', false, json::error_handler_t::replace));
+    if (extended && (reply.status == 400 || reply.status == 422) &&
+        names_an_extension(reply.body)) {
       extended = false;
       endpoint_.extended = false;
       continue;

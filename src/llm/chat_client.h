@@ -1,4 +1,5 @@
-// One client of an OpenAI-compatible endpoint: requests and their retries, answers checked, errors that say what to do.
+// One client of an OpenAI-compatible endpoint: requests and their retries, answers checked, errors
+// that say what to do.
 #pragma once
 
 #include <atomic>
@@ -23,8 +24,9 @@ struct Endpoint {
   std::string path;  // /v1
   std::string key;   // sent as Bearer, never shown
   std::string model;
-  int timeout = 120;                         // seconds
-  mutable std::atomic<bool> extended{true};  // it takes fields that are not OpenAI's, as far as we know
+  int timeout = 120;  // seconds
+  mutable std::atomic<bool> extended{
+      true};  // it takes fields that are not OpenAI's, as far as we know
 
   /// Throws invalid_argument.
   explicit Endpoint(const std::string& url);

@@ -17,7 +17,8 @@
 namespace longhand {
 namespace {
 
-constexpr auto tick = std::chrono::milliseconds(50);  // how often the caller's thread looks for Ctrl-C
+constexpr auto tick =
+    std::chrono::milliseconds(50);  // how often the caller's thread looks for Ctrl-C
 constexpr int listing_timeout = 10;
 
 /// One call of generate(): a thread and a client for each request in flight.
@@ -51,7 +52,8 @@ class Flight {
   void work(const std::function<std::optional<Sequence>()>& next,
             const std::function<void(Generated)>& done) {
     for (int in_flight = 0;; --in_flight) {
-      for (std::optional<Sequence> sequence; in_flight < most_ && (sequence = next()); ++in_flight) {
+      for (std::optional<Sequence> sequence; in_flight < most_ && (sequence = next());
+           ++in_flight) {
         hand_out(std::move(*sequence));
       }
       if (in_flight == 0) {
@@ -66,8 +68,8 @@ class Flight {
     const std::lock_guard lock(mutex_);
     waiting_.push_back(std::move(sequence));
     if (idle_ < std::ssize(waiting_)) {
-      clients_.push_back(
-          std::make_unique<ChatClient>(endpoint_, endpoint_.timeout, [this] { return stopping_.load(); }));
+      clients_.push_back(std::make_unique<ChatClient>(endpoint_, endpoint_.timeout,
+                                                      [this] { return stopping_.load(); }));
       threads_.emplace_back([this, client = clients_.back().get()] { serve(*client); });
       ++running_;
       ++idle_;
@@ -104,7 +106,8 @@ class Flight {
       std::string text;
       std::exception_ptr failure;
       try {
-        const auto seed = static_cast<std::int64_t>(sequence.random() >> 33);  // 31 bits: all servers take those
+        const auto seed =
+            static_cast<std::int64_t>(sequence.random() >> 33);  // 31 bits: all servers take those
         text = client.complete(shared_, sequence.turns, sampling_, seed);
       } catch (...) {
         failure = std::current_exception();
@@ -168,7 +171,8 @@ class EndpointModel : public LanguageModel {
       const std::string_view text = set;
       if (!std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f; })) {
         fail(Kind::invalid_argument,
-             "{} has spaces or characters that no key has; set it anew, without a line break", variable);
+             "{} has spaces or characters that no key has; set it anew, without a line break",
+             variable);
       }
       return set;
     }

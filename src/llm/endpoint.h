@@ -1,4 +1,5 @@
-// Any OpenAI-compatible chat endpoint, as vLLM, Ollama and llama-server serve it: several requests in flight.
+// Any OpenAI-compatible chat endpoint, as vLLM, Ollama and llama-server serve it: several requests
+// in flight.
 #pragma once
 
 #include <memory>
@@ -18,10 +19,10 @@ struct EndpointOptions {
 /// True for http:// and https://.
 bool is_endpoint(std::string_view text);
 
-/// `url` ends in /v1 as a rule. The key is $LONGHAND_API_KEY, else $OPENAI_API_KEY, else none. Here and while generating,
-/// throws invalid_argument (a malformed URL, a key that is refused), not_found (no such address or model), unavailable
-/// (no connection or answer after three tries), corrupt (an answer that is none) and cancelled (Ctrl-C; what is in
-/// flight is dropped).
+/// `url` ends in /v1 as a rule. The key is $LONGHAND_API_KEY, else $OPENAI_API_KEY, else none. Here
+/// and while generating, throws invalid_argument (a malformed URL, a key that is refused),
+/// not_found (no such address or model), unavailable (no connection or answer after three tries),
+/// corrupt (an answer that is none) and cancelled (Ctrl-C; what is in flight is dropped).
 std::unique_ptr<LanguageModel> connect_endpoint(const std::string& url,
                                                 const EndpointOptions& options = {});
 

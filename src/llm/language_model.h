@@ -52,9 +52,10 @@ class LanguageModel {
   virtual std::string name() const = 0;
   /// True where openings and guides are honoured.
   virtual bool steerable() const = 0;
-  /// Generates until `next` gives no more and all are done, as many at once as there is room for; `done` is called as each
-  /// finishes, in no particular order. After each `done`, `next` is asked again even if it gave none before, so that a
-  /// result may be followed up. Both are called on the caller's thread.
+  /// Generates until `next` gives no more and all are done, as many at once as there is room for;
+  /// `done` is called as each finishes, in no particular order. After each `done`, `next` is asked
+  /// again even if it gave none before, so that a result may be followed up. Both are called on the
+  /// caller's thread.
   virtual void generate(const std::vector<Message>& shared,
                         const std::function<std::optional<Sequence>()>& next,
                         const std::function<void(Generated)>& done, const Sampling& sampling) = 0;

@@ -58,12 +58,12 @@ using Context = std::unique_ptr<llama_context, ContextDeleter>;
 /// A sequence that is being decoded, in a slot of the context's memory.
 struct Active {
   Sequence sequence;
-  std::string text;      // opening and what was generated
-  Tokens waiting;        // to be evaluated next
-  int position = 0;      // tokens evaluated
+  std::string text;  // opening and what was generated
+  Tokens waiting;    // to be evaluated next
+  int position = 0;  // tokens evaluated
   int generated = 0;
-  int reserved = 0;      // cells of memory that it may come to use
-  int logits_at = -1;    // row of this step's logits
+  int reserved = 0;    // cells of memory that it may come to use
+  int logits_at = -1;  // row of this step's logits
 };
 
 class Batch {
@@ -184,16 +184,18 @@ class Run {
     if (!sequence) {
       return false;
     }
-    const Tokens tokens = model_.tokenize(model_.render(shared_, sequence->turns) + sequence->opening);
+    const Tokens tokens =
+        model_.tokenize(model_.render(shared_, sequence->turns) + sequence->opening);
     const auto differs = std::ranges::mismatch(prefix_, tokens).in1 - prefix_.begin();
     const int common = static_cast<int>(std::min<std::ptrdiff_t>(differs, std::ssize(tokens) - 1));
     Active active{std::move(*sequence), {}, Tokens(tokens.begin() + common, tokens.end()), common};
     active.reserved = static_cast<int>(active.waiting.size()) + sampling_.max_new_tokens;
     if (active.reserved > free_cells_) {
-      const bool alone = std::ranges::none_of(slots_, [](const auto& each) { return each.has_value(); });
+      const bool alone =
+          std::ranges::none_of(slots_, [](const auto& each) { return each.has_value(); });
       if (alone) {
-        fail(Kind::invalid_argument,
-             "a prompt of {} tokens does not fit {}'s context; shorten it", tokens.size(), model_.name_);
+        fail(Kind::invalid_argument, "a prompt of {} tokens does not fit {}'s context; shorten it",
+             tokens.size(), model_.name_);
       }
       held_ = std::move(active.sequence);  // until another sequence makes room
       return true;
@@ -209,8 +211,8 @@ class Run {
   void enqueue(int slot) {
     Active& active = *slots_[static_cast<std::size_t>(slot)];
     active.logits_at = -1;
-    const auto count = std::min<std::size_t>(active.waiting.size(),
-                                             static_cast<std::size_t>(batch_.room()));
+    const auto count =
+        std::min<std::size_t>(active.waiting.size(), static_cast<std::size_t>(batch_.room()));
     for (std::size_t i = 0; i < count; ++i) {
       const bool last = i + 1 == active.waiting.size();
       const int row = batch_.add(active.waiting[i], active.position++, slot + 1, last);
@@ -231,10 +233,9 @@ class Run {
     const llama_token token = sample_token(
         candidates, sampling_,
         [&](int id) {
-          return guide == nullptr
-                     ? 0.0F
-                     : guide->bias(model_.pieces_[static_cast<std::size_t>(id)],
-                                   llama_vocab_is_eog(model_.vocab_, id));
+          return guide == nullptr ? 0.0F
+                                  : guide->bias(model_.pieces_[static_cast<std::size_t>(id)],
+                                                llama_vocab_is_eog(model_.vocab_, id));
         },
         active.sequence.random);
     if (token < 0 || llama_vocab_is_eog(model_.vocab_, token) ||
@@ -309,8 +310,8 @@ std::string Llama::render(const std::vector<Message>& shared,
 
 Tokens Llama::tokenize(const std::string& text) const {
   Tokens tokens(text.size() + 8);
-  const int count = llama_tokenize(vocab_, text.data(), static_cast<int>(text.size()), tokens.data(),
-                                   static_cast<int>(tokens.size()), true, true);
+  const int count = llama_tokenize(vocab_, text.data(), static_cast<int>(text.size()),
+                                   tokens.data(), static_cast<int>(tokens.size()), true, true);
   tokens.resize(static_cast<std::size_t>(std::max(0, count)));
   return tokens;
 }

@@ -6,7 +6,9 @@
 namespace longhand {
 
 std::vector<Candidate> top_candidates(std::span<const float> logits, int k) {
-  const auto smaller_first = [](const Candidate& a, const Candidate& b) { return a.logit > b.logit; };
+  const auto smaller_first = [](const Candidate& a, const Candidate& b) {
+    return a.logit > b.logit;
+  };
   std::vector<Candidate> heap;  // its front is the smallest of the best so far
   heap.reserve(static_cast<std::size_t>(k) + 1);
   for (std::size_t i = 0; i < logits.size(); ++i) {
@@ -41,7 +43,8 @@ int sample_token(std::vector<Candidate> candidates, const Sampling& sampling,
   double total = 0;
   std::vector<double> weights;
   for (const Candidate& candidate : candidates) {
-    weights.push_back(std::exp((candidate.logit - candidates.front().logit) / sampling.temperature));
+    weights.push_back(
+        std::exp((candidate.logit - candidates.front().logit) / sampling.temperature));
     total += weights.back();
   }
   double kept = 0;

@@ -20,8 +20,9 @@ class Autoencoder {
   virtual int latent_channels() const = 0;
 };
 
-/// The autoencoder of a folder with config.json and diffusion_pytorch_model.safetensors: AutoencoderKL or
-/// AutoencoderTiny, by its _class_name. Throws not_found; corrupt, naming the file and what does not fit.
+/// The autoencoder of a folder with config.json and diffusion_pytorch_model.safetensors:
+/// AutoencoderKL or AutoencoderTiny, by its _class_name. Throws not_found; corrupt, naming the file
+/// and what does not fit.
 std::unique_ptr<Autoencoder> load_autoencoder(const fs::path& folder, at::ScalarType dtype);
 
 }  // namespace longhand

@@ -105,7 +105,8 @@ VaeDecoder::VaeDecoder(const Scope& scope, const AutoencoderKLConfig& config)
       mid_block(scope / "mid_block", config),
       conv_norm_out(scope / "conv_norm_out", config.norm_num_groups,
                     config.block_out_channels.front(), epsilon),
-      conv_out(scope / "conv_out", config.block_out_channels.front(), config.out_channels, 3, 1, 1) {
+      conv_out(scope / "conv_out", config.block_out_channels.front(), config.out_channels, 3, 1,
+               1) {
   int in = config.block_out_channels.back();
   const int levels = static_cast<int>(config.block_out_channels.size());
   for (int i = 0; i < levels; ++i) {

@@ -49,16 +49,20 @@ TinyLayers decoder_layers(const Scope& scope, const AutoencoderTinyConfig& confi
     if (!last) {
       layers.push_back(TinyUpsample());
     }
-    layers.push_back(Conv2d(here(), channels, last ? config.out_channels : channels, 3, 1, 1, last));
+    layers.push_back(
+        Conv2d(here(), channels, last ? config.out_channels : channels, 3, 1, 1, last));
   }
   return layers;
 }
 
-void check_levels(const char* name, const std::vector<int>& channels, const std::vector<int>& blocks) {
-  const bool equal = std::ranges::adjacent_find(channels, std::ranges::not_equal_to()) == channels.end();
+void check_levels(const char* name, const std::vector<int>& channels,
+                  const std::vector<int>& blocks) {
+  const bool equal =
+      std::ranges::adjacent_find(channels, std::ranges::not_equal_to()) == channels.end();
   if (channels.empty() || channels.size() > 8 || channels.size() != blocks.size() || !equal) {
     fail(Kind::corrupt,
-         "the {}'s levels do not fit: {} widths and {} counts of blocks; expected as many of each, 1 to 8, "
+         "the {}'s levels do not fit: {} widths and {} counts of blocks; expected as many of each, "
+         "1 to 8, "
          "all of one width",
          name, channels.size(), blocks.size());
   }

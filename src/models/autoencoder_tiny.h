@@ -1,5 +1,5 @@
-// AutoencoderTiny: convolutions and ReLU without norms (diffusers AutoencoderTiny, after TAESD). Small, quick to
-// train, and without attention, so its memory grows with the picture alone.
+// AutoencoderTiny: convolutions and ReLU without norms (diffusers AutoencoderTiny, after TAESD).
+// Small, quick to train, and without attention, so its memory grows with the picture alone.
 #pragma once
 
 #include <nlohmann/json.hpp>

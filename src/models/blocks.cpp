@@ -53,8 +53,8 @@ Tensor CrossAttention::forward(const Tensor& x, const Tensor& context) const {
       attention(to_q.forward(x), to_k.forward(context), to_v.forward(context), heads));
 }
 
-BasicTransformerBlock::BasicTransformerBlock(const Scope& scope, int channels,
-                                             int context_channels, int heads)
+BasicTransformerBlock::BasicTransformerBlock(const Scope& scope, int channels, int context_channels,
+                                             int heads)
     : norm1(scope / "norm1", channels),
       attn1(scope / "attn1", channels, channels, heads, false),
       norm2(scope / "norm2", channels),

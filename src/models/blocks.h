@@ -8,8 +8,8 @@
 
 namespace longhand {
 
-/// Residual block: norm1, conv1, time_emb_proj, norm2, conv2, conv_shortcut (diffusers ResnetBlock2D).
-/// x [batch, in, h, w], time [batch, time_channels] → [batch, out, h, w].
+/// Residual block: norm1, conv1, time_emb_proj, norm2, conv2, conv_shortcut (diffusers
+/// ResnetBlock2D). x [batch, in, h, w], time [batch, time_channels] → [batch, out, h, w].
 struct ResnetBlock2D {
   ResnetBlock2D(const Scope& scope, int in, int out, int time_channels, int groups, double epsilon);
   Tensor forward(const Tensor& x, const Tensor& activated_time) const;
@@ -43,14 +43,16 @@ struct Upsample2D {
 /// to_q, to_k, to_v, to_out.0 (diffusers Attention).
 struct CrossAttention {
   CrossAttention(const Scope& scope, int channels, int context_channels, int heads, bool with_bias);
-  /// x [batch, tokens, channels]; context [batch, length, context_channels] (x itself for self-attention).
+  /// x [batch, tokens, channels]; context [batch, length, context_channels] (x itself for
+  /// self-attention).
   Tensor forward(const Tensor& x, const Tensor& context) const;
 
   Linear to_q, to_k, to_v, to_out;
   int heads;
 };
 
-/// norm1, attn1, norm2, attn2, norm3, ff.net.{0.proj, 2} with GEGLU (diffusers BasicTransformerBlock).
+/// norm1, attn1, norm2, attn2, norm3, ff.net.{0.proj, 2} with GEGLU (diffusers
+/// BasicTransformerBlock).
 struct BasicTransformerBlock {
   BasicTransformerBlock(const Scope& scope, int channels, int context_channels, int heads);
   Tensor forward(const Tensor& x, const Tensor& context) const;

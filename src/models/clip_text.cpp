@@ -79,8 +79,9 @@ TextEncoding CLIPTextModel::forward(const Tensor& ids) const {
   }
   const Tensor last = final_layer_norm_.forward(h);
   // Configs of before transformers 4.30 say eos_token_id 2 and mean the highest id, the end mark.
-  const Tensor end = config_.eos_token_id == 2 ? ids.argmax(-1)
-                                               : (ids == config_.eos_token_id).to(at::kInt).argmax(-1);
+  const Tensor end = config_.eos_token_id == 2
+                         ? ids.argmax(-1)
+                         : (ids == config_.eos_token_id).to(at::kInt).argmax(-1);
   return {last, last.index({at::arange(ids.size(0), ids.options()), end})};
 }
 

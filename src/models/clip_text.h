@@ -43,7 +43,8 @@ struct TextEncoding {
 
 class CLIPTextModel {
  public:
-  /// Keys begin with "text_model.", as published checkpoints have them, or without, as transformers 5 writes.
+  /// Keys begin with "text_model.", as published checkpoints have them, or without, as transformers
+  /// 5 writes.
   CLIPTextModel(Weights& weights, const CLIPTextConfig& config);
   TextEncoding forward(const Tensor& ids) const;
   const CLIPTextConfig& config() const { return config_; }

@@ -20,7 +20,8 @@ std::vector<int> config_per_block(const json& config, const char* name, int fall
   if (found != config.end() && found->is_array()) {
     const auto values = config_value<std::vector<int>>(config, name, {});
     if (values.size() != count) {
-      fail(Kind::corrupt, "config field {} has {} values for {} blocks", name, values.size(), count);
+      fail(Kind::corrupt, "config field {} has {} values for {} blocks", name, values.size(),
+           count);
     }
     return values;
   }

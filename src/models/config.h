@@ -1,4 +1,5 @@
-// Reading a model's config.json: fields keep their published names; what is absent has diffusers' default.
+// Reading a model's config.json: fields keep their published names; what is absent has diffusers'
+// default.
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -13,8 +13,8 @@ bool has_attention(const std::string& type) {
   if (type == "DownBlock2D" || type == "UpBlock2D") {
     return false;
   }
-  fail(Kind::corrupt, "UNet block type {} is not supported; expected (CrossAttn)DownBlock2D or UpBlock2D",
-       type);
+  fail(Kind::corrupt,
+       "UNet block type {} is not supported; expected (CrossAttn)DownBlock2D or UpBlock2D", type);
 }
 
 }  // namespace
@@ -36,8 +36,9 @@ UNet2DConditionConfig UNet2DConditionConfig::from_json(const nlohmann::json& con
   c.sample_size = config_value(config, "sample_size", c.sample_size);
   const std::size_t levels = c.block_out_channels.size();
   if (levels == 0 || c.down_block_types.size() != levels || c.up_block_types.size() != levels) {
-    fail(Kind::corrupt, "the UNet has {} block_out_channels, {} down and {} up blocks; they must agree",
-         levels, c.down_block_types.size(), c.up_block_types.size());
+    fail(Kind::corrupt,
+         "the UNet has {} block_out_channels, {} down and {} up blocks; they must agree", levels,
+         c.down_block_types.size(), c.up_block_types.size());
   }
   const char* heads =
       config.contains("num_attention_heads") && !config["num_attention_heads"].is_null()
@@ -49,8 +50,9 @@ UNet2DConditionConfig UNet2DConditionConfig::from_json(const nlohmann::json& con
   for (std::size_t i = 0; i < levels; ++i) {
     if (c.attention_heads[i] < 1 || c.block_out_channels[i] % c.attention_heads[i] != 0 ||
         c.norm_num_groups < 1 || c.block_out_channels[i] % c.norm_num_groups != 0) {
-      fail(Kind::corrupt, "UNet level {}: {} channels do not divide into {} heads and {} norm groups",
-           i, c.block_out_channels[i], c.attention_heads[i], c.norm_num_groups);
+      fail(Kind::corrupt,
+           "UNet level {}: {} channels do not divide into {} heads and {} norm groups", i,
+           c.block_out_channels[i], c.attention_heads[i], c.norm_num_groups);
     }
   }
   return c;
@@ -58,7 +60,8 @@ UNet2DConditionConfig UNet2DConditionConfig::from_json(const nlohmann::json& con
 
 UNet2DConditionModel::UNet2DConditionModel(Weights& weights, const UNet2DConditionConfig& config)
     : config_(config),
-      conv_in_(Scope(weights) / "conv_in", config.in_channels, config.block_out_channels[0], 3, 1, 1),
+      conv_in_(Scope(weights) / "conv_in", config.in_channels, config.block_out_channels[0], 3, 1,
+               1),
       time_in_(Scope(weights) / "time_embedding" / "linear_1", config.block_out_channels[0],
                config.block_out_channels[0] * 4),
       time_out_(Scope(weights) / "time_embedding" / "linear_2", config.block_out_channels[0] * 4,
@@ -73,8 +76,8 @@ UNet2DConditionModel::UNet2DConditionModel(Weights& weights, const UNet2DConditi
                   config.norm_num_groups, config.norm_eps),
       conv_norm_out_(Scope(weights) / "conv_norm_out", config.norm_num_groups,
                      config.block_out_channels[0], config.norm_eps),
-      conv_out_(Scope(weights) / "conv_out", config.block_out_channels[0], config.out_channels, 3, 1,
-                1) {
+      conv_out_(Scope(weights) / "conv_out", config.block_out_channels[0], config.out_channels, 3,
+                1, 1) {
   const int levels = static_cast<int>(config.block_out_channels.size());
   for (int i = 0; i < levels; ++i) {
     down_blocks_.push_back(down_level(Scope(weights) / "down_blocks" / i, i));
@@ -164,10 +167,9 @@ Tensor UNet2DConditionModel::up(const UNetLevel& level, Tensor h, const Tensor& 
 
 Tensor UNet2DConditionModel::forward(const Tensor& sample, const Tensor& timesteps,
                                      const Tensor& context) const {
-  const Tensor embedding =
-      timestep_embedding(timesteps, config_.block_out_channels[0], config_.flip_sin_to_cos,
-                         config_.freq_shift)
-          .to(sample.scalar_type());
+  const Tensor embedding = timestep_embedding(timesteps, config_.block_out_channels[0],
+                                              config_.flip_sin_to_cos, config_.freq_shift)
+                               .to(sample.scalar_type());
   const Tensor time = at::silu(time_out_.forward(at::silu(time_in_.forward(embedding))));
   Tensor h = conv_in_.forward(sample.contiguous(at::MemoryFormat::ChannelsLast));
   std::vector<Tensor> skips = {h};

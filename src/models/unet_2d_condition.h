@@ -20,7 +20,8 @@ struct UNet2DConditionConfig {
                                              "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"};
   int layers_per_block = 2;
   int cross_attention_dim = 1280;
-  std::vector<int> attention_heads = {8, 8, 8, 8};  // config's attention_head_dim, which means heads
+  std::vector<int> attention_heads = {8, 8, 8,
+                                      8};  // config's attention_head_dim, which means heads
   std::vector<int> transformer_layers_per_block = {1, 1, 1, 1};
   int norm_num_groups = 32;
   double norm_eps = 1e-5;
@@ -32,7 +33,8 @@ struct UNet2DConditionConfig {
   static UNet2DConditionConfig from_json(const nlohmann::json& config);
 };
 
-/// A level on the way down or up: residual blocks, each followed by attention where the level has it.
+/// A level on the way down or up: residual blocks, each followed by attention where the level has
+/// it.
 struct UNetLevel {
   std::vector<ResnetBlock2D> resnets;
   std::vector<Transformer2DModel> attentions;  // empty or one a residual block
@@ -44,8 +46,8 @@ class UNet2DConditionModel {
  public:
   UNet2DConditionModel(Weights& weights, const UNet2DConditionConfig& config);
 
-  /// sample [batch, in_channels, h, w], timesteps [batch], context [batch, length, cross_attention_dim]
-  /// → [batch, out_channels, h, w].
+  /// sample [batch, in_channels, h, w], timesteps [batch], context [batch, length,
+  /// cross_attention_dim] → [batch, out_channels, h, w].
   Tensor forward(const Tensor& sample, const Tensor& timesteps, const Tensor& context) const;
   const UNet2DConditionConfig& config() const { return config_; }
 

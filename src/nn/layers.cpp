@@ -60,8 +60,7 @@ Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, in
     const double scale = 1.0 / std::sqrt(static_cast<double>(q.size(3)));
     Tensor scores = at::matmul(q * scale, k.transpose(2, 3));
     if (causal) {
-      const Tensor future =
-          at::ones({q.size(2), k.size(2)}, q.options().dtype(at::kBool)).triu(1);
+      const Tensor future = at::ones({q.size(2), k.size(2)}, q.options().dtype(at::kBool)).triu(1);
       scores = scores.masked_fill(future, -std::numeric_limits<float>::infinity());
     }
     mixed = at::matmul(scores.softmax(-1), v);
@@ -91,7 +90,8 @@ Tensor activate(const std::string& name, const Tensor& x) {
 Tensor timestep_embedding(const Tensor& timesteps, int channels, bool flip_sin_to_cos,
                           double frequency_shift) {
   const int half = channels / 2;
-  const Tensor exponent = -std::log(10000.0) * at::arange(half, at::kFloat) / (half - frequency_shift);
+  const Tensor exponent =
+      -std::log(10000.0) * at::arange(half, at::kFloat) / (half - frequency_shift);
   const Tensor angles =
       timesteps.to(at::kFloat).unsqueeze(1) * exponent.exp().to(timesteps.device()).unsqueeze(0);
   const Tensor sine = angles.sin(), cosine = angles.cos();

@@ -42,8 +42,9 @@ struct LayerNorm {
   double epsilon;
 };
 
-/// Attention of queries [batch, tokens, heads·width] over keys and values [batch, length, heads·width];
-/// causal: a token sees itself and those before it. Returns [batch, tokens, heads·width].
+/// Attention of queries [batch, tokens, heads·width] over keys and values [batch, length,
+/// heads·width]; causal: a token sees itself and those before it. Returns [batch, tokens,
+/// heads·width].
 Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, int heads,
                  bool causal = false);
 

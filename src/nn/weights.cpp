@@ -16,8 +16,8 @@ at::ScalarType scalar_type(const std::string& dtype, const std::string& where) {
       {"I64", at::kLong},   {"I32", at::kInt},   {"U8", at::kByte},  {"BOOL", at::kBool}};
   const auto found = types.find(dtype);
   if (found == types.end()) {
-    fail(Kind::corrupt, "{}: tensors of type {} are not supported; expected F32, F16 or BF16", where,
-         dtype);
+    fail(Kind::corrupt, "{}: tensors of type {} are not supported; expected F32, F16 or BF16",
+         where, dtype);
   }
   return found->second;
 }
@@ -112,7 +112,8 @@ at::Tensor Weights::take(const std::string& name, at::IntArrayRef shape, Init in
     tensor = at::zeros(shape);
   } else if (found->second.sizes() != shape) {
     misshapen_.push_back(fmt::format("{} is [{}], expected [{}]", name,
-                                     fmt::join(found->second.sizes(), ", "), fmt::join(shape, ", ")));
+                                     fmt::join(found->second.sizes(), ", "),
+                                     fmt::join(shape, ", ")));
     tensor = at::zeros(shape);
   } else {
     tensor = found->second;
@@ -147,7 +148,8 @@ void save_tensors(const fs::path& path, const std::map<std::string, at::Tensor>&
   for (const auto& [name, tensor] : tensors) {
     const at::ScalarType type = tensor.is_floating_point() ? dtype : tensor.scalar_type();
     const at::Tensor& copy = kept[name] = tensor.detach().to(type).contiguous();
-    stored[name] = {dtype_name(type), copy.sizes().vec(),
+    stored[name] = {dtype_name(type),
+                    copy.sizes().vec(),
                     {static_cast<const std::byte*>(copy.const_data_ptr()), copy.nbytes()}};
   }
   write_safetensors(path, stored, {{"format", "pt"}});

@@ -1,5 +1,5 @@
-// Where a model's tensors come from. A network is built by asking a Scope for each tensor by its name
-// and shape, so the module tree spells the checkpoint's keys and one constructor serves mapped
+// Where a model's tensors come from. A network is built by asking a Scope for each tensor by its
+// name and shape, so the module tree spells the checkpoint's keys and one constructor serves mapped
 // checkpoints, fresh training and lists of keys.
 #pragma once
 
@@ -18,8 +18,8 @@ enum class Init { zeros, ones, fan_in, normal_002, xavier };
 
 class Weights {
  public:
-  /// Tensors of one or more safetensors files. Those whose type is `dtype` point into the mapping; the
-  /// others are converted once. Throws not_found, corrupt.
+  /// Tensors of one or more safetensors files. Those whose type is `dtype` point into the mapping;
+  /// the others are converted once. Throws not_found, corrupt.
   static Weights mapped(const std::vector<fs::path>& files, at::ScalarType dtype);
   /// Random tensors for training, float32, from torch's CPU generator at `seed`.
   static Weights fresh(std::uint64_t seed);
@@ -28,7 +28,8 @@ class Weights {
 
   /// The tensor called `name`. A missing or misshapen one is noted, to be reported by finish().
   at::Tensor take(const std::string& name, at::IntArrayRef shape, Init init);
-  /// Throws corrupt, listing every missing, misshapen and unexpected key, for the model called `what`.
+  /// Throws corrupt, listing every missing, misshapen and unexpected key, for the model called
+  /// `what`.
   void finish(const std::string& what);
   /// What was taken, by name: a trainer's parameters.
   const std::map<std::string, at::Tensor>& taken() const { return taken_; }

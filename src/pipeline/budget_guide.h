@@ -1,4 +1,5 @@
-// Steers decoding so that a caption stays within the text encoder's tokens and ends with a finished sentence.
+// Steers decoding so that a caption stays within the text encoder's tokens and ends with a finished
+// sentence.
 #pragma once
 
 #include "llm/language_model.h"
@@ -13,8 +14,8 @@ class BudgetGuide : public Guide {
 
   /// Stops where the budget is spent, or a sentence has ended and no other would fit.
   bool step(const std::string& text) override;
-  /// Forbids line breaks and what opens another turn, and an end in the middle of a sentence; as the budget runs out, the
-  /// end of a sentence is made likelier.
+  /// Forbids line breaks and what opens another turn, and an end in the middle of a sentence; as
+  /// the budget runs out, the end of a sentence is made likelier.
   float bias(const std::string& piece, bool ends_turn) override;
 
  private:

@@ -29,8 +29,8 @@ void paint_pairs(const Painter& painter, const PaintRequest& request, std::vecto
 
 }  // namespace
 
-void compare(const Upsampler& upsampler, const Painter& painter, const PaintRequest& resolved, int batch,
-             std::int64_t first, const std::function<std::optional<UpsampleRow>()>& next,
+void compare(const Upsampler& upsampler, const Painter& painter, const PaintRequest& resolved,
+             int batch, std::int64_t first, const std::function<std::optional<UpsampleRow>()>& next,
              const std::function<void(const Pair&)>& done) {
   std::vector<Pair> waiting;
   auto asked = Clock::now();

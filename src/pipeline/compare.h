@@ -1,4 +1,5 @@
-// Prompts → pairs of pictures, as typed and lengthened, of one noise: a folder with a gallery, the PNGs and a dataset.
+// Prompts → pairs of pictures, as typed and lengthened, of one noise: a folder with a gallery, the
+// PNGs and a dataset.
 #pragma once
 
 #include <functional>
@@ -17,10 +18,11 @@ struct Pair {
   double paint_seconds = 0;     // of the batch that it was painted in, its share
 };
 
-/// Lengthens rows first, first + 1, … and paints them, `batch` rows at once. A row's seed is the request's, so that all pairs
-/// start from one noise, as caption-upsampling's dataset does. `done` receives pairs in the rows' order.
-void compare(const Upsampler& upsampler, const Painter& painter, const PaintRequest& resolved, int batch,
-             std::int64_t first, const std::function<std::optional<UpsampleRow>()>& next,
+/// Lengthens rows first, first + 1, … and paints them, `batch` rows at once. A row's seed is the
+/// request's, so that all pairs start from one noise, as caption-upsampling's dataset does. `done`
+/// receives pairs in the rows' order.
+void compare(const Upsampler& upsampler, const Painter& painter, const PaintRequest& resolved,
+             int batch, std::int64_t first, const std::function<std::optional<UpsampleRow>()>& next,
              const std::function<void(const Pair&)>& done);
 
 /// What the gallery shows of a pair.

@@ -34,7 +34,8 @@ void resolve(PaintRequest& request, const ModelDefaults& defaults, const Painter
 
 PaintOptions painting_of(const PaintRequest& request) {
   const Size size = request.size.value_or(Size{});
-  return {size.width, size.height, request.steps.value(), request.guidance.value(), request.scheduler, {}};
+  return {size.width,        size.height, request.steps.value(), request.guidance.value(),
+          request.scheduler, {}};
 }
 
 std::vector<Order> orders_of(const DrawRequest& request, const std::string& caption) {

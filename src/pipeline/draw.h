@@ -33,7 +33,8 @@ struct PaintRequest {
       field("model", &PaintRequest::model, "\"pocket\", or a folder in the diffusers layout"),
       field("seed", &PaintRequest::seed, "random seed", 0, 9e15),
       field("steps", &PaintRequest::steps, "denoising steps (default: the model's)", 1, 1000),
-      field("guidance", &PaintRequest::guidance, "guidance scale; 1 is none (default: the model's)", 1, 100),
+      field("guidance", &PaintRequest::guidance, "guidance scale; 1 is none (default: the model's)",
+            1, 100),
       field("size", &PaintRequest::size, "WIDTHxHEIGHT (default: as the model was trained)"),
       field("scheduler", &PaintRequest::scheduler, "euler or ddim (default: the model's)"),
       field("dtype", &PaintRequest::dtype, "auto, float32 or bfloat16"),
@@ -60,7 +61,8 @@ struct DrawRequest : PaintRequest {
 };
 
 /// The lengthening that a request asks for, in the manner that its model was trained on.
-UpsampleRequest upsampling_of(const PaintRequest& request, const ModelDefaults& defaults, int max_tokens);
+UpsampleRequest upsampling_of(const PaintRequest& request, const ModelDefaults& defaults,
+                              int max_tokens);
 
 /// Sets all that a request leaves open: seed (a new one), steps, guidance, size, scheduler.
 void resolve(PaintRequest& request, const ModelDefaults& defaults, const Painter& painter);

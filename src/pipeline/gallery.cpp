@@ -29,17 +29,21 @@ std::string escaped(const std::string& text) {
 
 std::string figure(const char* label, const std::string& path, const std::string& text) {
   return fmt::format(
-      "      <figure><a href=\"{0}\"><img src=\"{0}\" alt=\"{1}\" loading=\"lazy\"></a><figcaption><b>{2}</b>{1}</figcaption></figure>\n",
+      "      <figure><a href=\"{0}\"><img src=\"{0}\" alt=\"{1}\" "
+      "loading=\"lazy\"></a><figcaption><b>{2}</b>{1}</figcaption></figure>\n",
       escaped(path), escaped(text), label);
 }
 
 std::string article(const GalleryRow& row) {
   const std::string lost =
-      row.lost.empty() ? "" : fmt::format(" · <span class=\"lost\">lost: {}</span>", escaped(row.lost));
+      row.lost.empty() ? ""
+                       : fmt::format(" · <span class=\"lost\">lost: {}</span>", escaped(row.lost));
   return fmt::format(
-      "  <article>\n    <div class=\"pair\">\n{}{}    </div>\n    <footer>{}seed {} · {} tokens · lengthened in {:.2f} s, "
+      "  <article>\n    <div class=\"pair\">\n{}{}    </div>\n    <footer>{}seed {} · {} tokens · "
+      "lengthened in {:.2f} s, "
       "painted in {:.2f} s{}</footer>\n  </article>\n",
-      figure("As typed", row.as_typed, row.prompt), figure("Lengthened", row.lengthened, row.caption),
+      figure("As typed", row.as_typed, row.prompt),
+      figure("Lengthened", row.lengthened, row.caption),
       row.category.empty() ? "" : escaped(row.category) + " · ", escaped(row.seed), row.tokens,
       row.upsample_seconds, row.paint_seconds, lost);
 }
@@ -51,7 +55,8 @@ std::string header(const GalleryHead& head, const std::vector<GalleryRow>& rows)
     painting += row.paint_seconds;
   }
   std::string html = fmt::format(
-      "  <p>{} prompts, each painted twice from the same noise: as it was typed, and as {} lengthened it (template {}). "
+      "  <p>{} prompts, each painted twice from the same noise: as it was typed, and as {} "
+      "lengthened it (template {}). "
       "Painted by {}: {}. Lengthening took {:.1f} s in all, painting {:.1f} s.</p>\n",
       rows.size(), escaped(head.llm), escaped(head.prompt_template), escaped(head.model),
       escaped(head.settings), lengthening, painting);

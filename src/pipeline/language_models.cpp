@@ -31,8 +31,10 @@ std::shared_ptr<LanguageModel> load_language_model(const UpsampleRequest& reques
         named, {request.llm_model, std::min(request.batch, most_requests), request.llm_timeout});
   }
   if (!request.llm_model.empty()) {
-    fail(Kind::invalid_argument,
-         "--llm-model names a model of an endpoint, and --llm is {}; give --llm http://HOST:PORT/v1", named);
+    fail(
+        Kind::invalid_argument,
+        "--llm-model names a model of an endpoint, and --llm is {}; give --llm http://HOST:PORT/v1",
+        named);
   }
   return load_llama(named, {request.batch, 0});
 }

@@ -7,7 +7,8 @@
 
 namespace longhand {
 
-/// request.llm, else $LONGHAND_LLM, else the model that set-up brought. Throws what load_llama and connect_endpoint do.
+/// request.llm, else $LONGHAND_LLM, else the model that set-up brought. Throws what load_llama and
+/// connect_endpoint do.
 std::shared_ptr<LanguageModel> load_language_model(const UpsampleRequest& request);
 
 }  // namespace longhand

@@ -18,8 +18,9 @@ constexpr int largest_side = 4096;
 int latent_side(int side, int factor, const char* name) {
   if (side % factor != 0 || side < factor || side > largest_side) {
     const int nearest = std::clamp((side + factor / 2) / factor * factor, factor, largest_side);
-    fail(Kind::invalid_argument, "{} {} cannot be painted: it must be a multiple of {} up to {}; the nearest is {}",
-         name, side, factor, largest_side, nearest);
+    fail(Kind::invalid_argument,
+         "{} {} cannot be painted: it must be a multiple of {} up to {}; the nearest is {}", name,
+         side, factor, largest_side, nearest);
   }
   return side / factor;
 }
@@ -31,7 +32,8 @@ fs::path model_folder(const std::string& name_or_path) {
       name_or_path == "pocket" ? home() / "models" / "pocket" : fs::path(name_or_path);
   if (!fs::is_regular_file(folder / "model_index.json")) {
     fail(Kind::not_found,
-         "{} is not a model folder (it has no model_index.json); name \"pocket\" or a folder in the diffusers layout",
+         "{} is not a model folder (it has no model_index.json); name \"pocket\" or a folder in "
+         "the diffusers layout",
          folder.string());
   }
   return folder;
@@ -58,7 +60,8 @@ at::Tensor caption_ids(const std::vector<std::string>& captions, const CLIPTextC
   at::Tensor ids = at::empty({static_cast<std::int64_t>(captions.size()), length}, at::kLong);
   for (std::size_t i = 0; i < captions.size(); ++i) {
     const auto row = tokenizer->encode_padded(captions[i], length, ClipTokenizer::end_of_text);
-    std::ranges::copy(row, ids.mutable_data_ptr<std::int64_t>() + static_cast<std::int64_t>(i) * length);
+    std::ranges::copy(row,
+                      ids.mutable_data_ptr<std::int64_t>() + static_cast<std::int64_t>(i) * length);
   }
   return ids;
 }
@@ -68,17 +71,19 @@ Painter::Painter(const fs::path& folder, const std::string& dtype)
 
 Painter::Painter(const fs::path& folder, at::ScalarType dtype)
     : dtype_(dtype),
-      unet_weights_(Weights::mapped({folder / "unet" / "diffusion_pytorch_model.safetensors"}, dtype)),
+      unet_weights_(
+          Weights::mapped({folder / "unet" / "diffusion_pytorch_model.safetensors"}, dtype)),
       text_weights_(Weights::mapped({folder / "text_encoder" / "model.safetensors"}, dtype)),
       unet_(unet_weights_,
             UNet2DConditionConfig::from_json(read_config(folder / "unet" / "config.json"))),
-      text_encoder_(text_weights_,
-                    CLIPTextConfig::from_json(read_config(folder / "text_encoder" / "config.json"))),
+      text_encoder_(text_weights_, CLIPTextConfig::from_json(
+                                       read_config(folder / "text_encoder" / "config.json"))),
       autoencoder_(load_autoencoder(folder / "vae", dtype)),
-      schedule_(SchedulerConfig::from_json(
-          read_config(folder / "scheduler" / "scheduler_config.json"))) {
+      schedule_(
+          SchedulerConfig::from_json(read_config(folder / "scheduler" / "scheduler_config.json"))) {
   if (unet_.config().in_channels != autoencoder_->latent_channels()) {
-    fail(Kind::corrupt, "{}: the unet takes {} channels and the vae gives {}; they are not of one model",
+    fail(Kind::corrupt,
+         "{}: the unet takes {} channels and the vae gives {}; they are not of one model",
          folder.string(), unet_.config().in_channels, autoencoder_->latent_channels());
   }
 }
@@ -104,7 +109,8 @@ at::Tensor Painter::noise(const std::vector<Order>& orders, const PaintOptions& 
   return at::cat(each).contiguous(at::MemoryFormat::ChannelsLast);
 }
 
-std::vector<Image> Painter::paint(const std::vector<Order>& orders, const PaintOptions& options) const {
+std::vector<Image> Painter::paint(const std::vector<Order>& orders,
+                                  const PaintOptions& options) const {
   const c10::InferenceMode inference;
   const at::Tensor start = noise(orders, options);
   std::vector<std::string> captions = {""};
@@ -113,8 +119,10 @@ std::vector<Image> Painter::paint(const std::vector<Order>& orders, const PaintO
   }
   const auto count = static_cast<std::int64_t>(orders.size());
   const at::Tensor states = encode(captions);
-  const at::Tensor context = states.narrow(0, 1, count), empty = states.narrow(0, 0, 1).expand_as(context);
-  const SamplingOptions sampling{options.scheduler, options.steps, options.guidance, options.on_step};
+  const at::Tensor context = states.narrow(0, 1, count),
+                   empty = states.narrow(0, 0, 1).expand_as(context);
+  const SamplingOptions sampling{options.scheduler, options.steps, options.guidance,
+                                 options.on_step};
   const at::Tensor latents = sample_latents(unet_, schedule_, sampling, start, context, empty);
   const at::Tensor pictures =
       autoencoder_->pictures_of(latents.to(dtype_).contiguous(at::MemoryFormat::ChannelsLast));

@@ -1,5 +1,5 @@
-// Painting: captions → text states [n, 77, dim] → latents [n, c, h/f, w/f] → pictures, with one model folder in the
-// diffusers layout (model_index.json, text_encoder/, unet/, vae/, scheduler/).
+// Painting: captions → text states [n, 77, dim] → latents [n, c, h/f, w/f] → pictures, with one
+// model folder in the diffusers layout (model_index.json, text_encoder/, unet/, vae/, scheduler/).
 #pragma once
 
 #include <functional>
@@ -25,8 +25,9 @@ struct ModelDefaults {
   int steps = 25;
   double guidance = 5;
   std::string scheduler;  // "" takes the class that scheduler_config.json names
-  fs::path upsampling;    // the template of the captions that it was trained on; "" where there is none
-  std::string about;      // what it can paint, for people
+  fs::path
+      upsampling;     // the template of the captions that it was trained on; "" where there is none
+  std::string about;  // what it can paint, for people
 
   static ModelDefaults of(const fs::path& folder);
 };
@@ -51,9 +52,9 @@ class Painter {
   /// dtype: "auto", "float32", "bfloat16" (nn/dtype.h). Throws not_found, corrupt, naming the file.
   Painter(const fs::path& folder, const std::string& dtype);
 
-  /// Paints the orders in one batch, both branches of guidance in it. Each order's noise is that of torch's generator
-  /// on the processor at its seed, [1, c, h, w], as diffusers draws it. Throws invalid_argument for a size that the
-  /// model cannot paint.
+  /// Paints the orders in one batch, both branches of guidance in it. Each order's noise is that of
+  /// torch's generator on the processor at its seed, [1, c, h, w], as diffusers draws it. Throws
+  /// invalid_argument for a size that the model cannot paint.
   std::vector<Image> paint(const std::vector<Order>& orders, const PaintOptions& options) const;
 
   /// What captions are limited to, with the two marks.

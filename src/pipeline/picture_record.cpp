@@ -26,10 +26,11 @@ std::string a1111_parameters(const PictureRecord& record) {
   const DrawRequest& request = record.request;
   const Size size = request.size.value_or(Size{});
   return fmt::format(
-      "{}\nSteps: {}, Sampler: {}, CFG scale: {}, Seed: {}, Size: {}x{}, Model: {}, Version: Longhand {}",
+      "{}\nSteps: {}, Sampler: {}, CFG scale: {}, Seed: {}, Size: {}x{}, Model: {}, Version: "
+      "Longhand {}",
       record.caption, request.steps.value_or(0), sampler_label(request.scheduler),
-      request.guidance.value_or(1), request.seed.value_or(0) + record.index, size.width, size.height,
-      fs::path(request.model).filename().string(), version);
+      request.guidance.value_or(1), request.seed.value_or(0) + record.index, size.width,
+      size.height, fs::path(request.model).filename().string(), version);
 }
 
 ImageText picture_text(const PictureRecord& record) {
@@ -58,7 +59,8 @@ PictureRecord picture_record(const ImageText& text, const std::string& name) {
     }
     return record;
   }
-  fail(Kind::invalid_argument, "{} was not painted by longhand: it has no text \"{}\"", name, own_key);
+  fail(Kind::invalid_argument, "{} was not painted by longhand: it has no text \"{}\"", name,
+       own_key);
 }
 
 }  // namespace longhand

@@ -17,7 +17,8 @@ at::Tensor sample_latents(const UNet2DConditionModel& unet, const SchedulerConfi
     at::Tensor output = unet.forward(input, timestep, context);
     if (guided) {
       const at::Tensor without = output.narrow(0, 0, count).to(at::kFloat);
-      output = without + options.guidance * (output.narrow(0, count, count).to(at::kFloat) - without);
+      output =
+          without + options.guidance * (output.narrow(0, count, count).to(at::kFloat) - without);
     }
     sample = scheduler->step(output, i, sample);
     if (options.on_step) {

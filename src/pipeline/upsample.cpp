@@ -14,7 +14,7 @@
 namespace longhand {
 namespace {
 
-constexpr int least_words = 15;      // the report's rule: 15 to 80 words
+constexpr int least_words = 15;       // the report's rule: 15 to 80 words
 constexpr int room_to_lengthen = 20;  // tokens; a prompt that leaves less is kept
 constexpr double keeps_enough = 0.8;
 constexpr double words_a_token = 0.7;  // of a caption in English, with its commas and rarer words
@@ -22,8 +22,8 @@ constexpr std::size_t most_pending = 4096;  // rows that may wait for an earlier
 
 long word_count(const std::string& text) { return std::ranges::count(text, ' ') + 1; }
 
-/// The prompt's own words as a caption begins: without its last full stop, its first letter small unless it
-/// begins a name or an acronym.
+/// The prompt's own words as a caption begins: without its last full stop, its first letter small
+/// unless it begins a name or an acronym.
 std::string as_opening(const std::string& prompt) {
   std::string text = tidy(prompt);
   while (text.ends_with('.') || text.ends_with(',')) {
@@ -37,23 +37,27 @@ std::string as_opening(const std::string& prompt) {
   return text;
 }
 
-/// What a model that cannot be steered is told: captions of so many words are within the budget as a rule.
+/// What a model that cannot be steered is told: captions of so many words are within the budget as
+/// a rule.
 int words_within(int max_tokens) { return static_cast<int>(words_a_token * (max_tokens - 2)); }
 
 std::string length_in_words(int words) {
-  return fmt::format("Answer with the caption alone, at most {} words that end with a full stop.", words);
+  return fmt::format("Answer with the caption alone, at most {} words that end with a full stop.",
+                     words);
 }
 
 /// How badly a text fits: tokens over the budget, then whether its end is missing.
-std::pair<int, bool> misfit(const std::string& raw, const ClipTokenizer& tokenizer, int max_tokens) {
+std::pair<int, bool> misfit(const std::string& raw, const ClipTokenizer& tokenizer,
+                            int max_tokens) {
   const std::string text = tidy(raw);
   return {std::max(0, tokenizer.count(text) - max_tokens), !ends_finished(text)};
 }
 
 struct Pending {
   UpsampleRow row;
-  std::map<std::int64_t, std::string> candidates;  // by number: ties are broken the same way each time
-  std::map<std::int64_t, std::string> first;       // those that did not fit and are asked again
+  std::map<std::int64_t, std::string>
+      candidates;                             // by number: ties are broken the same way each time
+  std::map<std::int64_t, std::string> first;  // those that did not fit and are asked again
   std::optional<Caption> caption;
 };
 
@@ -69,10 +73,9 @@ Upsampler::Upsampler(std::shared_ptr<LanguageModel> model, Template prompt_templ
 /// Every second candidate, the first among them, opens with the prompt's own words.
 Sequence Upsampler::sequence(const UpsampleRow& row, std::int64_t index, int candidate) const {
   Sequence made{index * request_.candidates + candidate,
-                row.turns.empty() ? std::vector{template_.ask(row.prompt)} : row.turns,
-                "",
-                Random({static_cast<std::uint64_t>(request_.seed), static_cast<std::uint64_t>(index),
-                        static_cast<std::uint64_t>(candidate)}),
+                row.turns.empty() ? std::vector{template_.ask(row.prompt)} : row.turns, "",
+                Random({static_cast<std::uint64_t>(request_.seed),
+                        static_cast<std::uint64_t>(index), static_cast<std::uint64_t>(candidate)}),
                 nullptr};
   if (asks_again()) {
     made.turns.back().content += "\n" + length_in_words(words_within(request_.max_tokens));
@@ -85,25 +88,30 @@ Sequence Upsampler::sequence(const UpsampleRow& row, std::int64_t index, int can
   return made;
 }
 
-/// The conversation goes on from a caption that does not fit; a model that said nothing is asked anew.
+/// The conversation goes on from a caption that does not fit; a model that said nothing is asked
+/// anew.
 Sequence Upsampler::follow_up(const UpsampleRow& row, std::int64_t index, int candidate,
                               const std::string& caption) const {
   Sequence made = sequence(row, index, candidate);
-  made.random = Random({static_cast<std::uint64_t>(request_.seed), static_cast<std::uint64_t>(index),
-                        static_cast<std::uint64_t>(candidate), 1});
+  made.random =
+      Random({static_cast<std::uint64_t>(request_.seed), static_cast<std::uint64_t>(index),
+              static_cast<std::uint64_t>(candidate), 1});
   const std::string text = tidy(caption);
   if (!text.empty()) {
     // In the measure of this caption's own words, where they need more tokens than most.
     const double share = static_cast<double>(request_.max_tokens) / tokenizer_->count(text);
-    const int words = std::min(words_within(request_.max_tokens),
-                               static_cast<int>(0.9 * share * static_cast<double>(word_count(text))));
+    const int words =
+        std::min(words_within(request_.max_tokens),
+                 static_cast<int>(0.9 * share * static_cast<double>(word_count(text))));
     made.turns.push_back({"assistant", text});
-    made.turns.push_back({"user", "Say the same in fewer words. " + length_in_words(std::max(3, words))});
+    made.turns.push_back(
+        {"user", "Say the same in fewer words. " + length_in_words(std::max(3, words))});
   }
   return made;
 }
 
-Caption Upsampler::choose(const UpsampleRow& row, const std::vector<std::string>& candidates) const {
+Caption Upsampler::choose(const UpsampleRow& row,
+                          const std::vector<std::string>& candidates) const {
   const Demands demands(row.prompt);
   const int budget = request_.max_tokens;
   const auto judged = [&](const std::string& text) {
@@ -133,11 +141,13 @@ Caption Upsampler::choose(const UpsampleRow& row, const std::vector<std::string>
   return {row.prompt, best, row.category, tokenizer_->count(best), verdict.score, verdict.lost};
 }
 
-void Upsampler::upsample(std::int64_t first, const std::function<std::optional<UpsampleRow>()>& next,
+void Upsampler::upsample(std::int64_t first,
+                         const std::function<std::optional<UpsampleRow>()>& next,
                          const std::function<void(const Caption&)>& done) const {
   std::map<std::int64_t, Pending> pending;
   std::int64_t read = first;
-  int candidate = request_.candidates;  // of the row read last; none is left of the row before the first
+  int candidate =
+      request_.candidates;  // of the row read last; none is left of the row before the first
   bool ended = false;
   std::deque<std::pair<std::int64_t, int>> again;  // row and candidate
   const auto flush = [&] {

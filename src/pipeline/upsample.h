@@ -1,5 +1,5 @@
-// Lengthening: prompts → captions that fit the painter's text encoder and keep what was asked (Betker et al.
-// 2023, section 2.2 and appendix C).
+// Lengthening: prompts → captions that fit the painter's text encoder and keep what was asked
+// (Betker et al. 2023, section 2.2 and appendix C).
 #pragma once
 
 #include <functional>
@@ -32,10 +32,13 @@ struct UpsampleRequest {
 
   static constexpr auto fields = std::tuple{
       field("llm", &UpsampleRequest::llm,
-            "language model: a GGUF file, or an OpenAI-compatible endpoint, http://HOST:PORT/v1, its key in "
+            "language model: a GGUF file, or an OpenAI-compatible endpoint, http://HOST:PORT/v1, "
+            "its key in "
             "$LONGHAND_API_KEY (default: SmolLM2-135M-Instruct, or $LONGHAND_LLM)"),
-      field("llm_model", &UpsampleRequest::llm_model, "which of the endpoint's models (default: the first)"),
-      field("llm_timeout", &UpsampleRequest::llm_timeout, "seconds to wait for an endpoint's answer", 1, 3600),
+      field("llm_model", &UpsampleRequest::llm_model,
+            "which of the endpoint's models (default: the first)"),
+      field("llm_timeout", &UpsampleRequest::llm_timeout,
+            "seconds to wait for an endpoint's answer", 1, 3600),
       field("template", &UpsampleRequest::prompt_template, "\"dalle3\", or a template's JSON file"),
       field("candidates", &UpsampleRequest::candidates, "captions tried for each prompt", 1, 64),
       field("max_tokens", &UpsampleRequest::max_tokens,
@@ -72,9 +75,10 @@ class Upsampler {
   Upsampler(std::shared_ptr<LanguageModel> model, Template prompt_template,
             const UpsampleRequest& request);
 
-  /// Lengthens rows first, first + 1, … in one continuous batch. `done` receives captions in the rows'
-  /// order, each as soon as all before it are done. A model that cannot be steered is told the length; where its caption
-  /// does not fit, it is asked once more, and the last resort is to cut.
+  /// Lengthens rows first, first + 1, … in one continuous batch. `done` receives captions in the
+  /// rows' order, each as soon as all before it are done. A model that cannot be steered is told
+  /// the length; where its caption does not fit, it is asked once more, and the last resort is to
+  /// cut.
   void upsample(std::int64_t first, const std::function<std::optional<UpsampleRow>()>& next,
                 const std::function<void(const Caption&)>& done) const;
   Caption upsample(const UpsampleRow& row) const;

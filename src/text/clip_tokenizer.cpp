@@ -1,8 +1,8 @@
 #include "text/clip_tokenizer.h"
 
 #include <unicode/normalizer2.h>
-#include <unicode/uniset.h>
 #include <unicode/uchar.h>
+#include <unicode/uniset.h>
 #include <unicode/unistr.h>
 #include <unicode/utf8.h>
 #include <zlib.h>
@@ -104,7 +104,8 @@ std::string gunzip(const fs::path& path) {
   return text;
 }
 
-/// NFC as Unicode 13 has it: the reference's normalizer knows no later marks and leaves them in place.
+/// NFC as Unicode 13 has it: the reference's normalizer knows no later marks and leaves them in
+/// place.
 icu::UnicodeString composed_form(const icu::UnicodeString& text) {
   UErrorCode status = U_ZERO_ERROR;
   static const icu::UnicodeSet known(icu::UnicodeString("[:Age=13.0:]"), status);
@@ -113,14 +114,16 @@ icu::UnicodeString composed_form(const icu::UnicodeString& text) {
     fail(Kind::internal, "ICU does not start: {}", u_errorName(status));
   }
   const icu::FilteredNormalizer2 filtered(*nfc, known);
-  const icu::UnicodeString composed = static_cast<const icu::Normalizer2&>(filtered).normalize(text, status);
+  const icu::UnicodeString composed =
+      static_cast<const icu::Normalizer2&>(filtered).normalize(text, status);
   if (U_FAILURE(status)) {
     fail(Kind::internal, "ICU cannot normalize text: {}", u_errorName(status));
   }
   return composed;
 }
 
-/// NFC, white space to single spaces, each code point lower-cased by itself: transformers' normalizer.
+/// NFC, white space to single spaces, each code point lower-cased by itself: transformers'
+/// normalizer.
 std::vector<UChar32> normalized(std::string_view text) {
   std::int32_t at = 0;
   const auto length = static_cast<std::int32_t>(text.size());
@@ -179,10 +182,9 @@ std::size_t word_end(const std::vector<UChar32>& points, std::size_t at) {
   if (is_number(points[at])) {
     return at + 1;
   }
-  const auto same = is_letter(points[at]) ? [](UChar32 p) { return is_letter(p); }
-                                          : [](UChar32 p) {
-                                              return p != ' ' && !is_letter(p) && !is_number(p);
-                                            };
+  const auto same = is_letter(points[at]) ? [](UChar32 p) { return is_letter(p); } : [](UChar32 p) {
+    return p != ' ' && !is_letter(p) && !is_number(p);
+  };
   std::size_t end = at;
   while (end < points.size() && same(points[end])) {
     ++end;
@@ -194,7 +196,7 @@ std::size_t word_end(const std::vector<UChar32>& points, std::size_t at) {
 
 struct ClipTokenizer::Tables {
   ByteAlphabet alphabet;
-  std::vector<std::string> symbols;  // id → text, with </w>
+  std::vector<std::string> symbols;               // id → text, with </w>
   std::unordered_map<std::uint64_t, int> merges;  // pair of ids → id of the merged symbol
   mutable std::shared_mutex mutex;
   mutable std::unordered_map<std::string, std::vector<int>> words;
@@ -348,8 +350,8 @@ std::string ClipTokenizer::decode(std::span<const int> ids) const {
     std::string_view symbol = tables_->symbols[static_cast<std::size_t>(id)];
     const bool last = symbol.ends_with(end_of_word);
     symbol.remove_suffix(last ? end_of_word.size() : 0);
-    const auto points =
-        icu::UnicodeString::fromUTF8(icu::StringPiece(symbol.data(), static_cast<int>(symbol.size())));
+    const auto points = icu::UnicodeString::fromUTF8(
+        icu::StringPiece(symbol.data(), static_cast<int>(symbol.size())));
     for (std::int32_t i = 0; i < points.length(); i = points.moveIndex32(i, 1)) {
       text += bytes.at(points.char32At(i));
     }

@@ -23,7 +23,8 @@ class ClipTokenizer {
   static std::shared_ptr<const ClipTokenizer> shared();
   ~ClipTokenizer();
 
-  /// Ids without the two marks, no limit of length. Throws invalid_argument where text is not UTF-8.
+  /// Ids without the two marks, no limit of length. Throws invalid_argument where text is not
+  /// UTF-8.
   std::vector<int> encode(std::string_view text) const;
   /// How many tokens with the two marks: what must be at most 77. Re-entrant; thread-safe.
   int count(std::string_view text) const;

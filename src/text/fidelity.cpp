@@ -18,30 +18,33 @@ using Words = std::vector<std::string>;
 
 const std::set<std::string>& stop_words() {
   static const std::set<std::string> words = {
-      "a",     "an",    "the",   "of",    "and",   "or",    "in",    "on",   "at",    "to",   "is",
-      "are",   "was",   "were",  "be",    "been",  "being", "it",    "its",  "this",  "that", "these",
-      "those", "with",  "by",    "for",   "from",  "as",    "there", "his",  "her",   "their", "which",
-      "who",   "into",  "so",    "but",   "not",   "no",    "can",   "you",  "your",  "one",  "other",
-      "has",   "have",  "had",   "do",    "does",  "he",    "she",   "they", "them",  "we",   "i",
-      "my",    "me",    "when",  "where", "while", "than",  "then",  "very", "also",  "each", "both",
-      "only",  "up",    "down",  "over",  "out",   "off",   "all",   "some", "s",     "t",    "colored",
-      "coloured", "color", "colour", "saying", "says", "say", "written", "being", "typically", "such",
-      "left",  "right", "top",   "under", "underneath", "below", "above", "beneath", "behind", "front",
-      "next",  "beside", "inside", "between"};
+      "a",      "an",   "the",    "of",         "and",     "or",        "in",      "on",
+      "at",     "to",   "is",     "are",        "was",     "were",      "be",      "been",
+      "being",  "it",   "its",    "this",       "that",    "these",     "those",   "with",
+      "by",     "for",  "from",   "as",         "there",   "his",       "her",     "their",
+      "which",  "who",  "into",   "so",         "but",     "not",       "no",      "can",
+      "you",    "your", "one",    "other",      "has",     "have",      "had",     "do",
+      "does",   "he",   "she",    "they",       "them",    "we",        "i",       "my",
+      "me",     "when", "where",  "while",      "than",    "then",      "very",    "also",
+      "each",   "both", "only",   "up",         "down",    "over",      "out",     "off",
+      "all",    "some", "s",      "t",          "colored", "coloured",  "color",   "colour",
+      "saying", "says", "say",    "written",    "being",   "typically", "such",    "left",
+      "right",  "top",  "under",  "underneath", "below",   "above",     "beneath", "behind",
+      "front",  "next", "beside", "inside",     "between"};
   return words;
 }
 
 const std::map<std::string, std::string>& number_words() {
   static const std::map<std::string, std::string> words = {
-      {"one", "1"}, {"single", "1"}, {"two", "2"}, {"pair", "2"}, {"couple", "2"}, {"three", "3"}, {"four", "4"},
-      {"five", "5"}, {"six", "6"}, {"seven", "7"}, {"eight", "8"}, {"nine", "9"}, {"ten", "10"}};
+      {"one", "1"},   {"single", "1"}, {"two", "2"},  {"pair", "2"}, {"couple", "2"},
+      {"three", "3"}, {"four", "4"},   {"five", "5"}, {"six", "6"},  {"seven", "7"},
+      {"eight", "8"}, {"nine", "9"},   {"ten", "10"}};
   return words;
 }
 
 const std::set<std::string>& colours() {
-  static const std::set<std::string> words = {"red",   "orange", "yellow", "green", "blue",
-                                              "purple", "pink",  "brown",  "black", "white",
-                                              "gray",  "grey"};
+  static const std::set<std::string> words = {"red",  "orange", "yellow", "green", "blue", "purple",
+                                              "pink", "brown",  "black",  "white", "gray", "grey"};
   return words;
 }
 
@@ -63,10 +66,11 @@ const std::vector<std::pair<std::string, std::vector<std::string>>>& relations()
 
 std::string stem(const std::string& word) {
   static const std::map<std::string, std::string> irregular = {
-      {"mice", "mouse"}, {"men", "man"}, {"women", "woman"}, {"people", "person"}, {"feet", "foot"},
-      {"teeth", "tooth"}, {"children", "child"}, {"sat", "sit"}, {"stood", "stand"}, {"ate", "eat"},
-      {"eaten", "eat"}, {"made", "make"}, {"ridden", "ride"}, {"rode", "ride"}, {"grey", "gray"},
-      {"leaves", "leaf"}, {"knives", "knife"}, {"held", "hold"}, {"wore", "wear"}, {"worn", "wear"}};
+      {"mice", "mouse"},   {"men", "man"},     {"women", "woman"},    {"people", "person"},
+      {"feet", "foot"},    {"teeth", "tooth"}, {"children", "child"}, {"sat", "sit"},
+      {"stood", "stand"},  {"ate", "eat"},     {"eaten", "eat"},      {"made", "make"},
+      {"ridden", "ride"},  {"rode", "ride"},   {"grey", "gray"},      {"leaves", "leaf"},
+      {"knives", "knife"}, {"held", "hold"},   {"wore", "wear"},      {"worn", "wear"}};
   const auto found = irregular.find(word);
   const std::string& base = found == irregular.end() ? word : found->second;
   using Stemmer = std::unique_ptr<sb_stemmer, decltype(&sb_stemmer_delete)>;
@@ -143,7 +147,8 @@ std::string normal_number(const std::string& word) {
   if (found != number_words().end()) {
     return found->second;
   }
-  const bool digits = !word.empty() && word.size() < 6 && std::ranges::all_of(word, [](unsigned char c) { return std::isdigit(c); });
+  const bool digits = !word.empty() && word.size() < 6 &&
+                      std::ranges::all_of(word, [](unsigned char c) { return std::isdigit(c); });
   return digits ? word : "";
 }
 
@@ -151,8 +156,8 @@ bool is_content(const std::string& word) {
   return word != "." && !stop_words().contains(word) && normal_number(word).empty();
 }
 
-/// The noun that a number or colour at `at` belongs to: the last content word of the run after it, short of a
-/// stop word, number or colour ("two small dogs" → "dogs").
+/// The noun that a number or colour at `at` belongs to: the last content word of the run after it,
+/// short of a stop word, number or colour ("two small dogs" → "dogs").
 std::string noun_after(const Words& words, std::size_t at) {
   std::string noun;
   for (std::size_t i = at + 1; i < words.size() && i <= at + 4; ++i) {
@@ -186,7 +191,8 @@ std::string joined(const Words& words) {
   return text;
 }
 
-/// True where `value` (a number or colour) stands at most four words before the noun, in one clause.
+/// True where `value` (a number or colour) stands at most four words before the noun, in one
+/// clause.
 bool holds_before(const Words& words, const Words& stems, const std::string& value,
                   const std::string& noun) {
   for (std::size_t i = 0; i < words.size(); ++i) {
@@ -208,7 +214,8 @@ bool holds_before(const Words& words, const Words& stems, const std::string& val
 bool holds_after(const Words& words, const Words& stems, const std::string& colour,
                  const std::string& noun) {
   for (std::size_t i = 0; i + 2 < words.size(); ++i) {
-    if (stems[i] == noun && (words[i + 1] == "is" || words[i + 1] == "are") && stems[i + 2] == colour) {
+    if (stems[i] == noun && (words[i + 1] == "is" || words[i + 1] == "are") &&
+        stems[i + 2] == colour) {
       return true;
     }
   }
@@ -221,7 +228,8 @@ Demands::Demands(std::string_view prompt) {
   std::string rest(prompt);
   for (const std::string& quote : quotes_of(prompt)) {
     demands_.push_back({Demand::Kind::quote, quote, {}});
-    if (const auto at = rest.find(quote); at != std::string::npos) {  // quotes may lie in one another
+    if (const auto at = rest.find(quote);
+        at != std::string::npos) {  // quotes may lie in one another
       rest.erase(at, quote.size());
     }
   }
@@ -235,7 +243,8 @@ Demands::Demands(std::string_view prompt) {
       const std::string noun = noun_after(words, i);
       const std::string value = colour ? stem(word) : number;
       if (!noun.empty() && seen.insert(value + " " + stem(noun)).second) {
-        demands_.push_back({colour ? Demand::Kind::colour : Demand::Kind::number, word + " " + noun,
+        demands_.push_back({colour ? Demand::Kind::colour : Demand::Kind::number,
+                            word + " " + noun,
                             {value, stem(noun)}});
       } else if (colour && seen.insert(value).second) {
         demands_.push_back({Demand::Kind::word, word, {value}});
@@ -246,7 +255,8 @@ Demands::Demands(std::string_view prompt) {
   }
   const std::string padded = joined(words);
   for (const auto& [name, phrases] : relations()) {
-    if (std::ranges::any_of(phrases, [&](const auto& phrase) { return has_phrase(padded, phrase); })) {
+    if (std::ranges::any_of(phrases,
+                            [&](const auto& phrase) { return has_phrase(padded, phrase); })) {
       demands_.push_back({Demand::Kind::relation, name, {}});
     }
   }
@@ -283,8 +293,11 @@ Verdict Demands::judge(std::string_view caption) const {
         kept = have.contains(demand.stems[0]);
         break;
       case Demand::Kind::relation: {
-        const auto& phrases = std::ranges::find(relations(), demand.text, [](const auto& each) { return each.first; })->second;
-        kept = std::ranges::any_of(phrases, [&](const auto& phrase) { return has_phrase(padded, phrase); });
+        const auto& phrases = std::ranges::find(relations(), demand.text, [](const auto& each) {
+                                return each.first;
+                              })->second;
+        kept = std::ranges::any_of(phrases,
+                                   [&](const auto& phrase) { return has_phrase(padded, phrase); });
         count = &verdict.relations;
         break;
       }

@@ -1,5 +1,5 @@
-// Does a caption keep what the prompt asked for? Words, numbers, colours, relations, quoted text; loops count
-// against it.
+// Does a caption keep what the prompt asked for? Words, numbers, colours, relations, quoted text;
+// loops count against it.
 #pragma once
 
 #include <string>
@@ -12,7 +12,8 @@ namespace longhand {
 struct Demand {
   enum class Kind { word, number, colour, relation, quote };
   Kind kind;
-  std::string text;  // as the prompt says it: "dogs", "two dogs", "red car", "on top of", "Deep Learning"
+  std::string
+      text;  // as the prompt says it: "dogs", "two dogs", "red car", "on top of", "Deep Learning"
   std::vector<std::string> stems;  // number, colour: itself, then its noun's stem; word: its stem
 };
 
@@ -23,8 +24,8 @@ struct Kept {
 };
 
 struct Verdict {
-  /// 0…1. Demands weigh 4 (quotes: they are exact or wrong), 2 (numbers and colours with their nouns, where DALL·E 3's
-  /// own failures lie), 1 (words and relations); less `repetition`.
+  /// 0…1. Demands weigh 4 (quotes: they are exact or wrong), 2 (numbers and colours with their
+  /// nouns, where DALL·E 3's own failures lie), 1 (words and relations); less `repetition`.
   double score = 1;
   std::vector<std::string> lost;
   Kept words, numbers, colours, relations, quotes;

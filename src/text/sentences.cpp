@@ -16,12 +16,13 @@ bool is_closing(char c) { return c == '"' || c == '\'' || c == ')' || c == ']'; 
 bool is_mark(char c) { return c == '.' || c == '!' || c == '?'; }
 
 bool is_abbreviation(std::string_view before) {
-  static constexpr std::array<std::string_view, 10> known = {"mr", "mrs", "ms", "dr", "st",
+  static constexpr std::array<std::string_view, 10> known = {"mr", "mrs", "ms",  "dr",  "st",
                                                              "vs", "etc", "e.g", "i.e", "no"};
   const auto space = before.find_last_of(" (\"'");
   std::string word(before.substr(space == std::string_view::npos ? 0 : space + 1));
   std::ranges::transform(word, word.begin(), [](unsigned char c) { return std::tolower(c); });
-  return std::ranges::find(known, word) != known.end() || (word.size() == 1 && std::isalpha(word[0]));
+  return std::ranges::find(known, word) != known.end() ||
+         (word.size() == 1 && std::isalpha(word[0]));
 }
 
 /// Straight double quotes come in pairs; an odd number means that one is still open.

@@ -30,8 +30,8 @@ Template Template::load(const std::string& name_or_path) {
 Template Template::parse(std::string_view text, const std::string& where) {
   const json object = json::parse(text, nullptr, false);
   if (!object.is_object()) {
-    fail(Kind::corrupt, "{}: expected a JSON object with \"name\", \"system\", \"user\" and \"turns\"",
-         where);
+    fail(Kind::corrupt,
+         "{}: expected a JSON object with \"name\", \"system\", \"user\" and \"turns\"", where);
   }
   Template made;
   made.name = text_field(object, "name", where);

@@ -10,8 +10,8 @@
 
 namespace longhand {
 
-/// A JSON file: {"name", "source", "system", "user": "… '{prompt}'", "turns": [{"user", "assistant"}]}.
-/// DALL·E 3's is data/templates/dalle3.json.
+/// A JSON file: {"name", "source", "system", "user": "… '{prompt}'", "turns": [{"user",
+/// "assistant"}]}. DALL·E 3's is data/templates/dalle3.json.
 struct Template {
   std::string name;
   std::string system;

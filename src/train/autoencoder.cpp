@@ -1,6 +1,6 @@
-// Trains an AutoencoderTiny on pieces of scenes: reconstruction in differences at four scales, of brightness and,
-// with more weight, of colour. The latents are kept small and a little noise is added to them, so that near
-// latents decode to near pictures, as a denoiser needs.
+// Trains an AutoencoderTiny on pieces of scenes: reconstruction in differences at four scales, of
+// brightness and, with more weight, of colour. The latents are kept small and a little noise is
+// added to them, so that near latents decode to near pictures, as a denoiser needs.
 #include "core/error.h"
 #include "core/log.h"
 #include "models/autoencoder_tiny.h"
@@ -42,15 +42,17 @@ Tensor scenes(const World& world, const Recipe& recipe, std::int64_t step, int s
     Tensor picture = picture_to_tensor(world.draw(world.sample(random), recipe.resolution));
     if (side > 0) {
       const int room = (recipe.resolution - side) / 8 + 1;
-      picture = picture.narrow(1, random.below(room) * 8, side).narrow(2, random.below(room) * 8, side);
+      picture =
+          picture.narrow(1, random.below(room) * 8, side).narrow(2, random.below(room) * 8, side);
     }
     pictures.push_back(picture);
   }
   return at::stack(pictures).to(dtype).contiguous(at::MemoryFormat::ChannelsLast);
 }
 
-/// Brightness and the two colour differences (BT.601's, unscaled), the latter twice as heavy: in red, green
-/// and blue a wrong hue of the right brightness costs too little, and small models leave it grey.
+/// Brightness and the two colour differences (BT.601's, unscaled), the latter twice as heavy: in
+/// red, green and blue a wrong hue of the right brightness costs too little, and small models leave
+/// it grey.
 Tensor opponent_colours(const Tensor& pictures) {
   const auto rgb = pictures.to(at::kFloat).unbind(1);
   const Tensor brightness = 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2];
@@ -113,7 +115,8 @@ void train_autoencoder(const Recipe& recipe) {
   const AutoencoderTiny model(weights, AutoencoderTinyConfig::from_json(own.model));
   const at::ScalarType dtype = dtype_named(recipe.dtype);
   Optimizer optimizer(weights.taken(), recipe.optimizer, dtype);
-  spdlog::info("autoencoder: {:.2f} million parameters", static_cast<double>(optimizer.size()) / 1e6);
+  spdlog::info("autoencoder: {:.2f} million parameters",
+               static_cast<double>(optimizer.size()) / 1e6);
 
   const World world;
   Loader<Tensor> loader(
@@ -125,9 +128,8 @@ void train_autoencoder(const Recipe& recipe) {
         const Tensor pictures = loader.next();
         const Tensor latents = model.encode(pictures);
         const Tensor noisy = latents + own.latent_noise * at::randn_like(latents);
-        const Tensor loss =
-            reconstruction_loss(model.decode(noisy), pictures, own.coarse_weight) +
-            own.latent_weight * latents.to(at::kFloat).square().mean();
+        const Tensor loss = reconstruction_loss(model.decode(noisy), pictures, own.coarse_weight) +
+                            own.latent_weight * latents.to(at::kFloat).square().mean();
         loss.backward();
         return loss.item<double>();
       },

@@ -1,4 +1,5 @@
-// Latents of scenes, encoded once and kept: 4 kB a picture instead of a pass through the encoder a step.
+// Latents of scenes, encoded once and kept: 4 kB a picture instead of a pass through the encoder a
+// step.
 #pragma once
 
 #include "models/autoencoder.h"
@@ -10,8 +11,8 @@ namespace longhand {
 /// The scene with a number: what a latent's caption is made from.
 Scene numbered_scene(const World& world, std::uint64_t seed, std::int64_t index);
 
-/// Latents [count, channels, h, w] in bfloat16, scaled to unit variance, of scenes 0…count-1. Kept in folder as
-/// shards of 1024; those that are there are not made again.
+/// Latents [count, channels, h, w] in bfloat16, scaled to unit variance, of scenes 0…count-1. Kept
+/// in folder as shards of 1024; those that are there are not made again.
 at::Tensor kept_latents(const fs::path& folder, const Autoencoder& vae, const World& world,
                         std::uint64_t seed, std::int64_t count, int resolution,
                         at::ScalarType dtype);

@@ -13,7 +13,8 @@ double learning_rate(const OptimizerConfig& config, std::int64_t step, std::int6
     return config.learning_rate * static_cast<double>(step + 1) /
            static_cast<double>(config.warmup_steps);
   }
-  const double span = static_cast<double>(std::max<std::int64_t>(1, total_steps - config.warmup_steps));
+  const double span =
+      static_cast<double>(std::max<std::int64_t>(1, total_steps - config.warmup_steps));
   const double done = std::min(1.0, static_cast<double>(step - config.warmup_steps) / span);
   return config.final_learning_rate + (config.learning_rate - config.final_learning_rate) * 0.5 *
                                           (1 + std::cos(std::numbers::pi * done));
@@ -61,9 +62,8 @@ double Optimizer::step(std::int64_t step, std::int64_t total_steps) {
                     learning_rate(config_, step, total_steps), config_.beta1, config_.beta2,
                     config_.weight_decay, 1e-8, false, false);
   // Early on the average follows quickly, so that the first sample sheets show something.
-  const double decay =
-      std::min(config_.ema_decay, (1.0 + static_cast<double>(updates_)) /
-                                      (10.0 + static_cast<double>(updates_)));
+  const double decay = std::min(config_.ema_decay, (1.0 + static_cast<double>(updates_)) /
+                                                       (10.0 + static_cast<double>(updates_)));
   ema_.lerp_(master_, 1 - decay);
   compute_.copy_(master_);
   return norm;

@@ -1,5 +1,6 @@
-// Parameters in one flat buffer each (float32 masters, bfloat16 copies that the model computes with,
-// gradients, AdamW's moments, an exponential moving average), so that a step is a few passes over memory.
+// Parameters in one flat buffer each (float32 masters, bfloat16 copies that the model computes
+// with, gradients, AdamW's moments, an exponential moving average), so that a step is a few passes
+// over memory.
 #pragma once
 
 #include <map>
@@ -24,13 +25,13 @@ struct OptimizerConfig {
 
 class Optimizer {
  public:
-  /// Takes over the parameters: each tensor becomes a view of the flat buffer of `compute` type with
-  /// its gradient's place beside it.
+  /// Takes over the parameters: each tensor becomes a view of the flat buffer of `compute` type
+  /// with its gradient's place beside it.
   Optimizer(const std::map<std::string, at::Tensor>& parameters, const OptimizerConfig& config,
             at::ScalarType compute);
 
-  /// After backward(): clips, updates, clears the gradients. Returns the gradients' norm. A step whose
-  /// norm is not finite is skipped.
+  /// After backward(): clips, updates, clears the gradients. Returns the gradients' norm. A step
+  /// whose norm is not finite is skipped.
   double step(std::int64_t step, std::int64_t total_steps);
 
   std::int64_t size() const { return master_.numel(); }

@@ -1,5 +1,7 @@
-// Trains a latent diffusion model on scenes: text encoder and UNet together, on kept latents, with short and
-// descriptive captions in a given share (Rombach et al. 2022; Betker et al. 2023, section 2).
+// Trains a latent diffusion model on scenes: text encoder and UNet together, on kept latents, with
+// short and descriptive captions in a given share (Rombach et al. 2022; Betker et al. 2023, section
+// 2).
+#include "pipeline/painter.h"
 #include "core/log.h"
 #include "diffusion/noise_schedule.h"
 #include "models/clip_text.h"
@@ -7,7 +9,6 @@
 #include "models/unet_2d_condition.h"
 #include "nn/dtype.h"
 #include "nn/pictures.h"
-#include "pipeline/painter.h"
 #include "pipeline/sampling.h"
 #include "train/latents.h"
 #include "train/loader.h"
@@ -99,12 +100,15 @@ class PainterTraining {
     return batch;
   }
 
-  /// A training timestep for a uniform draw in 0…1, shifted as in Esser et al. 2024, equation 23. Draws are stratified over
-  /// the batch: the same mean as independent ones, less noise in the loss.
+  /// A training timestep for a uniform draw in 0…1, shifted as in Esser et al. 2024, equation 23.
+  /// Draws are stratified over the batch: the same mean as independent ones, less noise in the
+  /// loss.
   std::int64_t timestep(double uniform) const {
-    const double shifted = own_.timestep_shift * uniform / (1 + (own_.timestep_shift - 1) * uniform);
-    return std::min<std::int64_t>(schedule_.num_train_timesteps - 1,
-                                  static_cast<std::int64_t>(shifted * schedule_.num_train_timesteps));
+    const double shifted =
+        own_.timestep_shift * uniform / (1 + (own_.timestep_shift - 1) * uniform);
+    return std::min<std::int64_t>(
+        schedule_.num_train_timesteps - 1,
+        static_cast<std::int64_t>(shifted * schedule_.num_train_timesteps));
   }
 
   double forward_backward(const Batch& batch) const {
@@ -126,7 +130,8 @@ class PainterTraining {
       return contact_sheet({}, 1);
     }
     const Tensor context =
-        text_encoder_.forward(caption_ids(own_.sample_prompts, text_encoder_.config())).last_hidden_state;
+        text_encoder_.forward(caption_ids(own_.sample_prompts, text_encoder_.config()))
+            .last_hidden_state;
     const Tensor empty = text_encoder_.forward(caption_ids({""}, text_encoder_.config()))
                              .last_hidden_state.expand_as(context);
     at::manual_seed(recipe_.seed);

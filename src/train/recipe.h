@@ -27,8 +27,8 @@ struct Recipe {
   static Recipe load(const fs::path& path);
 };
 
-/// Trains what the recipe says: resumes from the checkpoint in `out`, saves every few minutes and on
-/// Ctrl-C, writes the finished weights to `model`.
+/// Trains what the recipe says: resumes from the checkpoint in `out`, saves every few minutes and
+/// on Ctrl-C, writes the finished weights to `model`.
 void train(const Recipe& recipe);
 
 void train_autoencoder(const Recipe& recipe);

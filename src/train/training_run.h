@@ -1,4 +1,5 @@
-// What every training run shares: resuming, checkpoints, the progress line, losses.csv, sample sheets.
+// What every training run shares: resuming, checkpoints, the progress line, losses.csv, sample
+// sheets.
 #pragma once
 
 #include <functional>
@@ -9,9 +10,10 @@
 
 namespace longhand {
 
-/// Runs `forward_backward(step)` (computes a loss and calls backward()) and the optimizer from where the checkpoint
-/// stands to recipe.steps. Every sample_minutes, and at the end, `sample()` is called with the averaged parameters
-/// in the model and its picture written to out/samples/. On Ctrl-C it saves and throws cancelled.
+/// Runs `forward_backward(step)` (computes a loss and calls backward()) and the optimizer from
+/// where the checkpoint stands to recipe.steps. Every sample_minutes, and at the end, `sample()` is
+/// called with the averaged parameters in the model and its picture written to out/samples/. On
+/// Ctrl-C it saves and throws cancelled.
 void run_training(const Recipe& recipe, Optimizer& optimizer,
                   const std::function<double(std::int64_t step)>& forward_backward,
                   const std::function<Image()>& sample);

@@ -46,7 +46,8 @@ std::string with_article(const std::string& words) {
 }
 
 /// "a red car", "two dogs", "one cat" where counts are spelled out.
-std::string phrase(const Figure& figure, const std::string& adjective = "", bool spell_one = false) {
+std::string phrase(const Figure& figure, const std::string& adjective = "",
+                   bool spell_one = false) {
   static constexpr std::array words = {"zero", "one", "two", "three", "four"};
   std::string noun = named(figure);
   if (!figure.colour.empty()) {
@@ -59,7 +60,8 @@ std::string phrase(const Figure& figure, const std::string& adjective = "", bool
     return noun;
   }
   if (figure.thing == "bread") {
-    return adjective.empty() ? noun : with_article(noun.substr(0, noun.size() - 5) + "loaf of bread");
+    return adjective.empty() ? noun
+                             : with_article(noun.substr(0, noun.size() - 5) + "loaf of bread");
   }
   if (figure.thing == "sun" && figure.colour.empty() && adjective.empty()) {
     return "the sun";
@@ -108,9 +110,8 @@ std::string capitalised(std::string text) {
 
 /// "A red colored car", as DrawBench asks for colours.
 std::string coloured_phrase(const Figure& figure, Random& random) {
-  return with_article(fmt::format("{} {} {}", figure.colour,
-                                  one_of(random, {"colored", "colored", "coloured"}),
-                                  figure.thing));
+  return with_article(fmt::format(
+      "{} {} {}", figure.colour, one_of(random, {"colored", "colored", "coloured"}), figure.thing));
 }
 
 bool counted(const Scene& scene) {
@@ -151,8 +152,8 @@ std::string sides(const Scene& scene, const SpriteSet& sprites) {
 std::string colours_again(const Scene& scene) {
   const Figure &a = scene.figures[0], &b = scene.figures[1];
   if (!a.colour.empty() && !b.colour.empty()) {
-    return fmt::format("The {} {} {} and the {} {} {}. ", named(a), be(a), a.colour, named(b), be(b),
-                       b.colour);
+    return fmt::format("The {} {} {} and the {} {} {}. ", named(a), be(a), a.colour, named(b),
+                       be(b), b.colour);
   }
   const Figure& one = a.colour.empty() ? b : a;
   return one.colour.empty() ? "" : fmt::format("The {} {} {}. ", named(one), be(one), one.colour);
@@ -164,9 +165,10 @@ std::string arrangement(const Scene& scene, const SpriteSet& sprites) {
     return fmt::format("The {} {} {} of the picture. ", named(figure), be(figure),
                        position_of(scene, sprites));
   }
-  return fmt::format("The {} {} are {}. ", figure.count == 2   ? "two"
-                                           : figure.count == 3 ? "three"
-                                                               : "four",
+  return fmt::format("The {} {} are {}. ",
+                     figure.count == 2   ? "two"
+                     : figure.count == 3 ? "three"
+                                         : "four",
                      named(figure), figure.count == 4 ? "in two rows" : "side by side");
 }
 
@@ -174,8 +176,10 @@ std::string arrangement(const Scene& scene, const SpriteSet& sprites) {
 
 std::string World::short_caption(const Scene& scene, Random& random) const {
   const Place& place = place_named(scene.place);
-  std::string text = scene.figures.size() == 1 ? short_single(scene, random) : short_pair(scene, random);
-  const bool usual = scene.place == "on a plain white background" || scene.place == "on a green meadow";
+  std::string text =
+      scene.figures.size() == 1 ? short_single(scene, random) : short_pair(scene, random);
+  const bool usual =
+      scene.place == "on a plain white background" || scene.place == "on a green meadow";
   if (random.chance(usual ? 0.3 : 0.5)) {
     const bool sits = sprites_->kind(scene.figures[0].thing) == "animal" &&
                       std::string(place.short_name).starts_with("on ") && random.chance(0.3);
@@ -200,9 +204,9 @@ std::string World::descriptive_caption(const Scene& scene, Random& random) const
   std::string text;
   if (scene.figures.size() == 1) {
     const Figure& figure = scene.figures[0];
-    const std::string size = figure.count > 1           ? ""
+    const std::string size = figure.count > 1         ? ""
                              : scene.size == "medium" ? "medium sized"
-                                                        : scene.size;
+                                                      : scene.size;
     text = fmt::format("{} {}, {}. {}", phrase(figure, size), place.name, style,
                        arrangement(scene, *sprites_));
   } else {

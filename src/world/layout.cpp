@@ -84,8 +84,9 @@ class Layout {
       // In the middle, or clearly at a side, so that words for the position are plain.
       const double reach = 0.5 - edge - box.width / 2;
       const bool aside = reach > 0.16 && random_.chance(0.4);
-      box.centre += aside ? (random_.chance(0.5) ? 1 : -1) * random_.uniform(0.14, std::min(reach, 0.26))
-                          : jitter(0.03);
+      box.centre +=
+          aside ? (random_.chance(0.5) ? 1 : -1) * random_.uniform(0.14, std::min(reach, 0.26))
+                : jitter(0.03);
       if (hover) {
         box.base = (place_.floating ? 0.48 : 0.42) + jitter(0.04) + box.height / 2;
       }
@@ -107,18 +108,20 @@ class Layout {
       return;
     }
     const double cell = std::min(height, 0.24);
-    row(index, count / 2, centre, span * (count / 2) / 2, base - cell * 0.95, cell, !place_.floating);
+    row(index, count / 2, centre, span * (count / 2) / 2, base - cell * 0.95, cell,
+        !place_.floating);
     row(index, count - count / 2, centre, span, base, cell, !place_.floating);
   }
 
   void side_by_side() {
     const int first = figure(0).count, second = figure(1).count;
-    const bool first_left = scene_.relation == "left of" ||
-                            (scene_.relation != "right of" && random_.chance(0.5));
+    const bool first_left =
+        scene_.relation == "left of" || (scene_.relation != "right of" && random_.chance(0.5));
     const double share = std::clamp(static_cast<double>(first) / (first + second), 0.4, 0.6);
     const double left_span = 0.94 * (first_left ? share : 1 - share), right_span = 0.94 - left_span;
     const double base = place_.floating ? 0.66 + jitter(0.04) : ground();
-    const double height = first + second == 2 ? std::max(0.36, height_of(scene_.size) * 0.84) : 0.38;
+    const double height =
+        first + second == 2 ? std::max(0.36, height_of(scene_.size) * 0.84) : 0.38;
     group(first_left ? 0 : 1, edge + left_span / 2, left_span, base, height);
     group(first_left ? 1 : 0, 1 - edge - right_span / 2, right_span, base, height);
   }
@@ -169,12 +172,13 @@ void check(const Scene& scene) {
            figure.count);
     }
   }
-  const bool known = std::ranges::find(World::relations(), scene.relation) != World::relations().end();
+  const bool known =
+      std::ranges::find(World::relations(), scene.relation) != World::relations().end();
   if (scene.figures.size() == 2 && !known) {
     fail(Kind::invalid_argument, "\"{}\" is not one of the world's relations", scene.relation);
   }
-  const bool counted = scene.figures.size() == 2 &&
-                       scene.figures[0].count + scene.figures[1].count > 2;
+  const bool counted =
+      scene.figures.size() == 2 && scene.figures[0].count + scene.figures[1].count > 2;
   if (counted && !stand_side_by_side(scene.relation)) {
     fail(Kind::invalid_argument, "groups stand side by side: \"{}\" needs counts of 1",
          scene.relation);

@@ -197,55 +197,93 @@ void room(Canvas& canvas, Random& random) {
 
 const std::vector<Place>& all_places() {
   static const std::vector<Place> places = {
-      {"on a green meadow", "on the grass",
+      {"on a green meadow",
+       "on the grass",
        {"The grass is green and the sky is blue.", "Green grass lies under a clear blue sky.",
-        "The sky above the grass is light blue."}, false, meadow},
-      {"on a sandy beach", "on the beach",
+        "The sky above the grass is light blue."},
+       false,
+       meadow},
+      {"on a sandy beach",
+       "on the beach",
        {"The sand is yellow and the blue sea lies behind.", "Behind the pale sand is the blue sea.",
-        "The sea is calm and the sky is light blue."}, false, beach},
-      {"on a snowy field", "in the snow",
+        "The sea is calm and the sky is light blue."},
+       false,
+       beach},
+      {"on a snowy field",
+       "in the snow",
        {"Snow is falling and the ground is white.", "The ground is covered in white snow.",
-        "White snowflakes fall from a pale sky."}, false, snow},
-      {"under a starry night sky", "at night",
+        "White snowflakes fall from a pale sky."},
+       false,
+       snow},
+      {"under a starry night sky",
+       "at night",
        {"The sky is dark blue and full of stars.", "Small stars shine in the dark blue sky.",
-        "The night is dark and the stars are bright."}, false, night},
-      {"under the sea", "under the sea",
+        "The night is dark and the stars are bright."},
+       false,
+       night},
+      {"under the sea",
+       "under the sea",
        {"The water is blue with bubbles and a sandy floor.", "Bubbles rise in the blue water.",
-        "The deep water is blue above the sand."}, true, sea},
-      {"on a city street", "on the street",
+        "The deep water is blue above the sand."},
+       true,
+       sea},
+      {"on a city street",
+       "on the street",
        {"Gray buildings with lit windows stand behind the road.",
         "The road is dark gray and buildings stand behind it.",
-        "Behind the road is a row of gray buildings."}, false, street},
-      {"on a wooden table", "on a table",
+        "Behind the road is a row of gray buildings."},
+       false,
+       street},
+      {"on a wooden table",
+       "on a table",
        {"The table is brown and the wall behind is cream.",
         "The brown wood is smooth and the wall is plain.",
-        "Behind the brown table is a plain cream wall."}, false, table},
-      {"in a desert", "in the desert",
+        "Behind the brown table is a plain cream wall."},
+       false,
+       table},
+      {"in a desert",
+       "in the desert",
        {"The sand is orange and the sky is warm.", "A dune of sand rises under a warm orange sky.",
-        "The sky glows orange over the sand."}, false, desert},
-      {"in a forest", "in a forest",
-       {"Dark green trees stand close together behind.", "Tall dark green pines stand in the background.",
-        "The background is full of dark green trees."}, false, forest},
-      {"on a plain white background", "on a white background",
+        "The sky glows orange over the sand."},
+       false,
+       desert},
+      {"in a forest",
+       "in a forest",
+       {"Dark green trees stand close together behind.",
+        "Tall dark green pines stand in the background.",
+        "The background is full of dark green trees."},
+       false,
+       forest},
+      {"on a plain white background",
+       "on a white background",
        {"The background is white and empty.", "There is nothing else on the white background.",
-        "The background is plain and bright."}, false, studio},
-      {"in the snowy mountains", "in the mountains",
+        "The background is plain and bright."},
+       false,
+       studio},
+      {"in the snowy mountains",
+       "in the mountains",
        {"Gray mountains with white tops rise behind the grass.",
         "Behind the grass are gray mountains with snow on top.",
-        "White tops of mountains rise into the blue sky."}, false, mountains},
-      {"in a living room", "in a living room",
+        "White tops of mountains rise into the blue sky."},
+       false,
+       mountains},
+      {"in a living room",
+       "in a living room",
        {"There is a window in the blue wall and a wooden floor.",
         "The floor is brown wood and the wall has a window.",
-        "The wall is pale blue with a white window."}, false, room},
+        "The wall is pale blue with a white window."},
+       false,
+       room},
   };
   return places;
 }
 
 const Place& place_named(const std::string& name) {
-  const auto found = std::ranges::find_if(all_places(), [&](const Place& p) { return name == p.name; });
+  const auto found =
+      std::ranges::find_if(all_places(), [&](const Place& p) { return name == p.name; });
   if (found == all_places().end()) {
-    fail(Kind::invalid_argument, "\"{}\" is not one of the world's places; longhand world --list names them",
-         name);
+    fail(Kind::invalid_argument,
+         "\"{}\" is not one of the world's places; longhand world --list names them", name);
   }
   return *found;
 }
@@ -256,20 +294,24 @@ const std::vector<std::string>& usual_places(const std::string& kind) {
                            sea_name = "under the sea", street_name = "on a city street",
                            table_name = "on a wooden table", desert_name = "in a desert",
                            forest_name = "in a forest", white_name = "on a plain white background",
-                           mountains_name = "in the snowy mountains", room_name = "in a living room";
+                           mountains_name = "in the snowy mountains",
+                           room_name = "in a living room";
   static const std::map<std::string, std::vector<std::string>> usual = {
-      {"animal", {meadow_name, meadow_name, meadow_name, white_name, white_name, forest_name,
-                  snow_name, street_name, desert_name, mountains_name, room_name}},
+      {"animal",
+       {meadow_name, meadow_name, meadow_name, white_name, white_name, forest_name, snow_name,
+        street_name, desert_name, mountains_name, room_name}},
       {"flyer", {meadow_name, meadow_name, white_name, forest_name, mountains_name, beach_name}},
       {"swimmer", {sea_name, sea_name, sea_name, sea_name, white_name, beach_name}},
       {"food", {table_name, table_name, table_name, white_name, white_name, meadow_name}},
-      {"vehicle", {street_name, street_name, street_name, white_name, meadow_name, beach_name,
-                   desert_name, mountains_name}},
+      {"vehicle",
+       {street_name, street_name, street_name, white_name, meadow_name, beach_name, desert_name,
+        mountains_name}},
       {"aircraft", {mountains_name, meadow_name, white_name, night_name, desert_name, beach_name}},
-      {"object", {table_name, table_name, white_name, white_name, room_name, room_name, meadow_name}},
+      {"object",
+       {table_name, table_name, white_name, white_name, room_name, room_name, meadow_name}},
       {"plant", {meadow_name, meadow_name, white_name, mountains_name, desert_name, beach_name}},
-      {"building", {meadow_name, meadow_name, mountains_name, snow_name, beach_name, night_name,
-                    desert_name}},
+      {"building",
+       {meadow_name, meadow_name, mountains_name, snow_name, beach_name, night_name, desert_name}},
       {"sky", {meadow_name, beach_name, mountains_name, night_name, white_name, snow_name}},
   };
   return usual.at(kind);
@@ -285,7 +327,8 @@ Canvas painted(const Place& place, int size, Random& random) {
       const std::size_t from = 2 * static_cast<std::size_t>(y) * row + (i / 3) * 6 + i % 3;
       canvas.pixels[static_cast<std::size_t>(y) * size * 3 + i] =
           (fine.pixels[from] + fine.pixels[from + 3] + fine.pixels[from + row] +
-           fine.pixels[from + row + 3]) / 4;
+           fine.pixels[from + row + 3]) /
+          4;
     }
   }
   return canvas;

@@ -15,10 +15,10 @@ struct Canvas {
 };
 
 struct Place {
-  const char* name;        // "on a green meadow": what a caption says after the thing
-  const char* short_name;  // as a short prompt says it: "on the grass"
+  const char* name;                  // "on a green meadow": what a caption says after the thing
+  const char* short_name;            // as a short prompt says it: "on the grass"
   std::vector<const char*> details;  // sentences, one of which a descriptive caption adds
-  bool floating;           // things hover anywhere (under the sea)
+  bool floating;                     // things hover anywhere (under the sea)
   void (*paint)(Canvas& canvas, Random& random);
 };
 

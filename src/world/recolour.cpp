@@ -50,9 +50,9 @@ struct Word {
   float lightness, chroma, hue;
 };
 constexpr Word words[] = {
-    {"red", 0.60F, 0.22F, 27},    {"orange", 0.74F, 0.17F, 58},  {"yellow", 0.88F, 0.17F, 98},
-    {"green", 0.63F, 0.18F, 145}, {"blue", 0.56F, 0.19F, 258},   {"purple", 0.52F, 0.20F, 305},
-    {"pink", 0.78F, 0.14F, 355},  {"brown", 0.45F, 0.08F, 55},   {"black", 0.27F, 0.01F, 0},
+    {"red", 0.60F, 0.22F, 27},    {"orange", 0.74F, 0.17F, 58}, {"yellow", 0.88F, 0.17F, 98},
+    {"green", 0.63F, 0.18F, 145}, {"blue", 0.56F, 0.19F, 258},  {"purple", 0.52F, 0.20F, 305},
+    {"pink", 0.78F, 0.14F, 355},  {"brown", 0.45F, 0.08F, 55},  {"black", 0.27F, 0.01F, 0},
     {"white", 0.95F, 0.004F, 0},  {"gray", 0.65F, 0.004F, 0},
 };
 

@@ -166,8 +166,8 @@ SpriteSet::SpriteSet() : styles_{"shaded", "flat", outlined_style} {
 const std::string& SpriteSet::kind(const std::string& thing) const {
   const auto found = kinds_.find(thing);
   if (found == kinds_.end()) {
-    fail(Kind::invalid_argument, "{} is not one of the world's things; longhand world --list names them",
-         thing);
+    fail(Kind::invalid_argument,
+         "{} is not one of the world's things; longhand world --list names them", thing);
   }
   return found->second;
 }
@@ -195,8 +195,8 @@ Sprite SpriteSet::drawn(const std::string& thing, const std::string& style,
   const Master& from = master(thing, style);
   const double radius = outline_radius(width, height);
   const int margin = style == outlined_style ? static_cast<int>(std::ceil(radius)) : 0;
-  Sprite sprite = resized(from.sprite, std::max(2, width - 2 * margin),
-                          std::max(2, height - 2 * margin));
+  Sprite sprite =
+      resized(from.sprite, std::max(2, width - 2 * margin), std::max(2, height - 2 * margin));
   if (!colour.empty()) {
     recolour(sprite, from.body, colour);
   }

@@ -1,4 +1,5 @@
-// Sprites: things drawn in several styles, rasterised once, recoloured and resized as scenes need them.
+// Sprites: things drawn in several styles, rasterised once, recoloured and resized as scenes need
+// them.
 #pragma once
 
 #include <map>
@@ -24,7 +25,8 @@ struct Sprite {
   }
 };
 
-/// Which of a sprite's colours are its body's, so that a colour word changes those and leaves eyes, wheels and leaves.
+/// Which of a sprite's colours are its body's, so that a colour word changes those and leaves eyes,
+/// wheels and leaves.
 struct Body {
   std::vector<float> hues;  // degrees in OKLab, of the clusters that belong to it
   bool dark = false, gray = false, white = false;

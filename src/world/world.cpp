@@ -24,10 +24,9 @@ std::uint32_t stable_hash(const std::string& text) {
 /// How often two figures stand how: mostly as people ask for.
 std::string likely_relation(Random& random) {
   static const std::vector<std::string> drawn_from = {
-      "next to", "next to",  "next to", "next to", "next to",     "left of",
-      "left of", "left of",  "right of", "right of", "right of",  "on",
-      "on",      "on",       "under",   "above",   "below",       "in front of",
-      "behind",  "behind"};
+      "next to", "next to",  "next to",  "next to",     "next to", "left of", "left of",
+      "left of", "right of", "right of", "right of",    "on",      "on",      "on",
+      "under",   "above",    "below",    "in front of", "behind",  "behind"};
   return random.pick(drawn_from);
 }
 
@@ -65,8 +64,7 @@ void paint_sprite(Canvas& canvas, const Sprite& sprite, const Box& box) {
   for (int y = std::max(0, -top); y < sprite.height && y + top < canvas.size; ++y) {
     for (int x = std::max(0, -left); x < sprite.width && x + left < canvas.size; ++x) {
       const int column = box.flipped ? sprite.width - 1 - x : x;
-      const float* from =
-          &sprite.pixels[(static_cast<std::size_t>(y) * sprite.width + column) * 4];
+      const float* from = &sprite.pixels[(static_cast<std::size_t>(y) * sprite.width + column) * 4];
       float* into =
           &canvas.pixels[(static_cast<std::size_t>(y + top) * canvas.size + x + left) * 3];
       for (int c = 0; c < 3; ++c) {
@@ -158,9 +156,8 @@ Image World::draw(const Scene& scene, int size) const {
   Canvas canvas = painted(place_named(scene.place), size, random);
   for (const Box& box : lay_out(scene, *sprites_)) {
     const Figure& figure = scene.figures[static_cast<std::size_t>(box.figure)];
-    const Sprite sprite =
-        sprites_->drawn(figure.thing, scene.style, figure.colour, pixels(box.width, size),
-                        pixels(box.height, size));
+    const Sprite sprite = sprites_->drawn(figure.thing, scene.style, figure.colour,
+                                          pixels(box.width, size), pixels(box.height, size));
     if (box.shadow) {
       paint_shadow(canvas, box.centre, box.base, box.width);
     }
@@ -168,8 +165,8 @@ Image World::draw(const Scene& scene, int size) const {
   }
   Image image(size, size, 3);
   for (std::size_t i = 0; i < image.pixels.size(); ++i) {
-    image.pixels[i] = static_cast<std::uint8_t>(
-        std::lround(std::clamp(canvas.pixels[i], 0.0F, 1.0F) * 255.0F));
+    image.pixels[i] =
+        static_cast<std::uint8_t>(std::lround(std::clamp(canvas.pixels[i], 0.0F, 1.0F) * 255.0F));
   }
   return image;
 }
@@ -180,8 +177,8 @@ nlohmann::json World::graph(const Scene& scene) {
     figures.push_back(
         {{"thing", figure.thing}, {"colour", figure.colour}, {"count", figure.count}});
   }
-  return {{"figures", figures},     {"relation", scene.relation}, {"style", scene.style},
-          {"place", scene.place},   {"size", scene.size},         {"layout", scene.layout}};
+  return {{"figures", figures},   {"relation", scene.relation}, {"style", scene.style},
+          {"place", scene.place}, {"size", scene.size},         {"layout", scene.layout}};
 }
 
 Scene World::from_graph(const nlohmann::json& graph) {

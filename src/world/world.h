@@ -1,4 +1,5 @@
-// Scenes composed from sprites, of which everything is known: picture, scene graph, short and descriptive caption.
+// Scenes composed from sprites, of which everything is known: picture, scene graph, short and
+// descriptive caption.
 #pragma once
 
 #include <cstdint>
@@ -26,10 +27,10 @@ struct Scene {
   std::vector<Figure> figures;  // one or two
   // "" for one figure; else first RELATION second: one of World::relations().
   std::string relation;
-  std::string style;            // one of World::styles()
-  std::string place;            // one of World::places()
-  std::string size;             // "small", "medium" or "large"
-  std::uint64_t layout = 0;     // seed of what the words leave open: exact positions, clouds, flips
+  std::string style;         // one of World::styles()
+  std::string place;         // one of World::places()
+  std::string size;          // "small", "medium" or "large"
+  std::uint64_t layout = 0;  // seed of what the words leave open: exact positions, clouds, flips
 };
 
 class World {
@@ -53,7 +54,8 @@ class World {
   Image draw(const Scene& scene, int size) const;
   /// As a person types: "a red car", "two dogs", "a cat on top of a table".
   std::string short_caption(const Scene& scene, Random& random) const;
-  /// Everything: things, counts, colours, sizes, relation, place, style; at most 77 CLIP tokens, finished sentences.
+  /// Everything: things, counts, colours, sizes, relation, place, style; at most 77 CLIP tokens,
+  /// finished sentences.
   std::string descriptive_caption(const Scene& scene, Random& random) const;
   static nlohmann::json graph(const Scene& scene);
   static Scene from_graph(const nlohmann::json& graph);

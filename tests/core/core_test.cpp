@@ -28,10 +28,12 @@ struct Sample {
   bool fast = false;
   Size size = {128, 96};
   std::optional<std::int64_t> seed;
-  static constexpr auto fields = std::tuple{
-      field("name", &Sample::name, ""),   field("steps", &Sample::steps, "", 1, 100),
-      field("guidance", &Sample::guidance, "", 0, 30), field("fast", &Sample::fast, ""),
-      field("size", &Sample::size, ""),   field("seed", &Sample::seed, "")};
+  static constexpr auto fields = std::tuple{field("name", &Sample::name, ""),
+                                            field("steps", &Sample::steps, "", 1, 100),
+                                            field("guidance", &Sample::guidance, "", 0, 30),
+                                            field("fast", &Sample::fast, ""),
+                                            field("size", &Sample::size, ""),
+                                            field("seed", &Sample::seed, "")};
 };
 
 }  // namespace
@@ -79,12 +81,14 @@ TEST_CASE("fields go to JSON and back") {
 }
 
 TEST_CASE("fields refuse what does not fit, by name") {
-  CHECK_THROWS_WITH_AS(request_from_json<Sample>({{"steps", 0}}), doctest::Contains("steps"), Error);
+  CHECK_THROWS_WITH_AS(request_from_json<Sample>({{"steps", 0}}), doctest::Contains("steps"),
+                       Error);
   CHECK_THROWS_WITH_AS(request_from_json<Sample>({{"steps", "x"}}), doctest::Contains("steps"),
                        Error);
   CHECK_THROWS_AS(request_from_json<Sample>({{"size", "12by9"}}), Error);
   int number = 0;
-  CHECK_THROWS_WITH_AS(parse_value("steps", "12x", number), doctest::Contains("--steps 12x"), Error);
+  CHECK_THROWS_WITH_AS(parse_value("steps", "12x", number), doctest::Contains("--steps 12x"),
+                       Error);
   double real = 0;
   CHECK_THROWS_AS(parse_value("guidance", "nan", real), Error);
 }

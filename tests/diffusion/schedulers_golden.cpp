@@ -1,4 +1,5 @@
-// Whole trajectories of diffusers' schedulers with a stand-in model; 1e-4 of the answer's largest value.
+// Whole trajectories of diffusers' schedulers with a stand-in model; 1e-4 of the answer's largest
+// value.
 #include <doctest/doctest.h>
 
 #include "diffusion/scheduler.h"
@@ -21,7 +22,9 @@ TEST_CASE("trajectories agree with diffusers") {
     config.beta_schedule = "scaled_linear";
     config.set_alpha_to_one = false;
     config.prediction_type = has("epsilon") ? "epsilon" : "v_prediction";
-    config.timestep_spacing = has("leading") ? "leading" : has("trailing") ? "trailing" : "linspace";
+    config.timestep_spacing = has("leading")    ? "leading"
+                              : has("trailing") ? "trailing"
+                                                : "linspace";
     config.steps_offset = has("leading") ? 1 : 0;
     config.rescale_betas_zero_snr = has(".zero");
     const auto scheduler = make_scheduler(name.substr(0, name.find('.')), config, 7);

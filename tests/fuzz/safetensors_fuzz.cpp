@@ -9,8 +9,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::map<std::string, std::string> metadata;
   try {
     for (const auto& [name, tensor] : longhand::Safetensors::parse(bytes, "fuzz", &metadata)) {
-      const bool inside = tensor.bytes.empty() || (tensor.bytes.data() >= bytes.data() &&
-                                                   tensor.bytes.data() + tensor.bytes.size() <= bytes.data() + size);
+      const bool inside = tensor.bytes.empty() ||
+                          (tensor.bytes.data() >= bytes.data() &&
+                           tensor.bytes.data() + tensor.bytes.size() <= bytes.data() + size);
       if (!inside) {
         std::abort();
       }

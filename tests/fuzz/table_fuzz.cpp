@@ -1,4 +1,5 @@
-// Any bytes as CSV, TSV and JSONL: rows of as many cells as there are columns; a broken row throws and reading goes on.
+// Any bytes as CSV, TSV and JSONL: rows of as many cells as there are columns; a broken row throws
+// and reading goes on.
 #include <cstdlib>
 #include <sstream>
 
@@ -19,7 +20,8 @@ void read_delimited(const std::string& text, char separator) {
       }
       std::string again;
       for (const std::string& field : *record) {
-        again += (again.empty() ? "" : std::string(1, separator)) + longhand::delimited_field(field, separator);
+        again += (again.empty() ? "" : std::string(1, separator)) +
+                 longhand::delimited_field(field, separator);
       }
     } catch (const longhand::Error& error) {
       if (error.kind() != longhand::Kind::corrupt) {

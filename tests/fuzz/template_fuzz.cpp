@@ -8,7 +8,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace longhand;
   try {
     const auto made = Template::parse({reinterpret_cast<const char*>(data), size}, "fuzz");
-    if (made.shared().size() != 1 + 2 * made.turns.size() || made.ask("a cat").content.find("a cat") == std::string::npos) {
+    if (made.shared().size() != 1 + 2 * made.turns.size() ||
+        made.ask("a cat").content.find("a cat") == std::string::npos) {
       std::abort();
     }
     made.modify("a cat", "a cat on a mat.", "make it red");

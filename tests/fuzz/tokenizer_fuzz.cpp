@@ -1,4 +1,5 @@
-// Any text: ids in range and within bounds, what was cut to fit fits and ends; or Error{invalid_argument} where it is not UTF-8.
+// Any text: ids in range and within bounds, what was cut to fit fits and ends; or
+// Error{invalid_argument} where it is not UTF-8.
 #include <algorithm>
 #include <cstdlib>
 

@@ -42,7 +42,9 @@ TEST_CASE("a good safetensors header") {
 }
 
 TEST_CASE("safetensors headers that lie are refused") {
-  const auto entry = [](const std::string& fields) { return file_of("{\"a\":{" + fields + "}}", 8); };
+  const auto entry = [](const std::string& fields) {
+    return file_of("{\"a\":{" + fields + "}}", 8);
+  };
   for (const std::string& bytes :
        {std::string(), std::string("1234567"), std::string("\xff\xff\xff\xff\xff\xff\xff\xff{}"),
         file_of("[1]", 0), file_of("{\"a\":1}", 0), file_of("{\"a\":{}", 0),

@@ -1,4 +1,5 @@
-// Tables as Parquet and as dataset folders: what is written comes back, a killed writer goes on, files stay whole.
+// Tables as Parquet and as dataset folders: what is written comes back, a killed writer goes on,
+// files stay whole.
 #include <doctest/doctest.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -32,11 +33,20 @@ struct Scratch {
   ~Scratch() { fs::remove_all(folder); }
 };
 
-const std::vector<Column> columns = {
-    {"Prompt"}, {"Seed", Column::Type::whole}, {"Score", Column::Type::number}, {"Image", Column::Type::image}};
-const std::vector<std::string> nasty = {
-    "plain", "with, comma", "a \"quoted\" word", "two\nlines", "tab\there", "émoji 🐈", "", "'", "\\",
-    std::string("nul\0inside", 10)};
+const std::vector<Column> columns = {{"Prompt"},
+                                     {"Seed", Column::Type::whole},
+                                     {"Score", Column::Type::number},
+                                     {"Image", Column::Type::image}};
+const std::vector<std::string> nasty = {"plain",
+                                        "with, comma",
+                                        "a \"quoted\" word",
+                                        "two\nlines",
+                                        "tab\there",
+                                        "émoji 🐈",
+                                        "",
+                                        "'",
+                                        "\\",
+                                        std::string("nul\0inside", 10)};
 
 Rows read_all(const fs::path& path) {
   const auto reader = RowReader::open(path);
@@ -66,7 +76,8 @@ std::string picture(int side) {
 }
 
 /// Appends numbered rows with a picture each, and finishes.
-void write_numbered(const fs::path& path, std::int64_t from, std::int64_t to, const RowOptions& options = {}) {
+void write_numbered(const fs::path& path, std::int64_t from, std::int64_t to,
+                    const RowOptions& options = {}) {
   const fs::path folder = path.extension().empty() ? path : path.parent_path();
   RowWriter writer(path, columns, options);
   REQUIRE(std::ssize(writer.existing()) == from);
@@ -87,7 +98,8 @@ std::vector<std::string> names_in(const fs::path& folder) {
   return names;
 }
 
-/// Opens, appends and finishes for ever, in turn; `appended` counts rows that the job knows to be there.
+/// Opens, appends and finishes for ever, in turn; `appended` counts rows that the job knows to be
+/// there.
 [[noreturn]] void write_for_ever(const fs::path& path, volatile std::int64_t* appended) {
   for (;;) {
     RowWriter writer(path, columns, {.shard_rows = 100});
@@ -130,7 +142,8 @@ TEST_CASE("opened again, Parquet goes on after its rows") {
   const Rows rows = read_all(path);
   REQUIRE(rows.size() == 250);
   CHECK(rows[249] == std::vector<std::string>{"prompt 249", "249", "124.5", "images/00249.png"});
-  CHECK_THROWS_WITH_AS(RowWriter(path, {{"Other"}}), doctest::Contains("Prompt, Seed, Score, Image"), Error);
+  CHECK_THROWS_WITH_AS(RowWriter(path, {{"Other"}}),
+                       doctest::Contains("Prompt, Seed, Score, Image"), Error);
   CHECK(names_in(scratch.folder) == std::vector<std::string>{"images", "x.parquet"});
   CHECK(RowWriter(path, {{"Other"}}, {.overwrite = true}).existing().empty());
   CHECK(read_all(path).size() == 250);
@@ -138,7 +151,8 @@ TEST_CASE("opened again, Parquet goes on after its rows") {
 
 TEST_CASE("pictures are within the Parquet, and are written again where their files are missing") {
   const Scratch scratch;
-  const fs::path path = scratch.folder / "x.parquet", file = scratch.folder / "images" / "00001.png";
+  const fs::path path = scratch.folder / "x.parquet",
+                 file = scratch.folder / "images" / "00001.png";
   write_numbered(path, 0, 3);
   const std::string bytes = read_file(file);
   ParquetReader reader(path, true);
@@ -180,8 +194,8 @@ TEST_CASE("a dataset folder's shards are renamed as they become more") {
   CHECK(names_in(folder / "data") == std::vector<std::string>{"train-00000-of-00001.parquet"});
   write_numbered(folder, 3, 9, options);
   CHECK(names_in(folder / "data") == std::vector<std::string>{"train-00000-of-00003.parquet",
-                                                             "train-00001-of-00003.parquet",
-                                                             "train-00002-of-00003.parquet"});
+                                                              "train-00001-of-00003.parquet",
+                                                              "train-00002-of-00003.parquet"});
   CHECK(names_in(folder) == std::vector<std::string>{"README.md", "data", "images", "rows.jsonl"});
   const std::string card = read_file(folder / "README.md");
   CHECK(card.find("num_examples: 9\n") != std::string::npos);
@@ -202,13 +216,14 @@ TEST_CASE("a dataset folder's shards are renamed as they become more") {
 TEST_CASE("a folder that is not of a dataset is left alone") {
   const Scratch scratch;
   write_file_atomically(scratch.folder / "README.md", "mine");
-  CHECK_THROWS_WITH_AS(RowWriter(scratch.folder, columns, {.overwrite = true}), doctest::Contains("README.md"), Error);
+  CHECK_THROWS_WITH_AS(RowWriter(scratch.folder, columns, {.overwrite = true}),
+                       doctest::Contains("README.md"), Error);
   CHECK(names_in(scratch.folder) == std::vector<std::string>{"README.md"});
 }
 
 TEST_CASE("killed at any moment, Parquet is whole and no row is lost or doubled") {
-  auto* appended = static_cast<volatile std::int64_t*>(
-      mmap(nullptr, sizeof(std::int64_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  auto* appended = static_cast<volatile std::int64_t*>(mmap(
+      nullptr, sizeof(std::int64_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
   const Scratch scratch;
   for (const char* name : {"k.parquet", "folder"}) {
     const fs::path path = scratch.folder / name;
@@ -248,14 +263,15 @@ TEST_CASE("cut or changed anywhere, a Parquet file is refused by name or read") 
   const std::string whole = read_file(path);
   for (std::size_t length = 0; length < whole.size(); length += 97) {
     write_file_atomically(broken, whole.substr(0, length));
-    CHECK_THROWS_WITH_AS(RowReader::open(broken), doctest::Contains("broken.parquet is not a whole Parquet file"),
-                         Error);
+    CHECK_THROWS_WITH_AS(RowReader::open(broken),
+                         doctest::Contains("broken.parquet is not a whole Parquet file"), Error);
   }
   for (std::uint64_t i = 0; i < 300; ++i) {
     Random random({5, i});
     std::string changed = whole;
     for (int n = 1 + random.below(4); n > 0; --n) {
-      changed[random.below(static_cast<int>(changed.size()))] = static_cast<char>(random.below(256));
+      changed[random.below(static_cast<int>(changed.size()))] =
+          static_cast<char>(random.below(256));
     }
     write_file_atomically(broken, changed);
     try {
@@ -268,20 +284,23 @@ TEST_CASE("cut or changed anywhere, a Parquet file is refused by name or read") 
   write_file_atomically(broken, "Prompt,Caption\n");
   CHECK_THROWS_AS(RowReader::open(broken), Error);
   CHECK_THROWS_AS(RowWriter(broken, columns), Error);
-  CHECK_THROWS_WITH_AS(RowReader::open(scratch.folder / "absent.parquet"), doctest::Contains("cannot be read"), Error);
+  CHECK_THROWS_WITH_AS(RowReader::open(scratch.folder / "absent.parquet"),
+                       doctest::Contains("cannot be read"), Error);
 }
 
 TEST_CASE("Parquet of other programs: kinds of columns, and those that are no text") {
   const fs::path folder = fs::path(LONGHAND_TESTS) / "io";  // of record_kinds.py
   const auto reader = RowReader::open(folder / "kinds.parquet");
-  CHECK(reader->columns() == std::vector<std::string>{"dictionary", "large", "view", "float", "byte", "unsigned",
-                                                      "bool", "null", "image", "point"});
-  CHECK(reader->next() == std::vector<std::string>{"a", "b", "c", "0.1", "-3", "18446744073709551615", "true", "",
-                                                   "cat.png", ""});
+  CHECK(reader->columns() == std::vector<std::string>{"dictionary", "large", "view", "float",
+                                                      "byte", "unsigned", "bool", "null", "image",
+                                                      "point"});
+  CHECK(reader->next() == std::vector<std::string>{"a", "b", "c", "0.1", "-3",
+                                                   "18446744073709551615", "true", "", "cat.png",
+                                                   ""});
   CHECK(reader->next() == std::vector<std::string>(10));
   CHECK_FALSE(reader->next());
-  CHECK_THROWS_WITH_AS(RowReader::open(folder / "list.parquet"), doctest::Contains("the column tags is of type list"),
-                       Error);
+  CHECK_THROWS_WITH_AS(RowReader::open(folder / "list.parquet"),
+                       doctest::Contains("the column tags is of type list"), Error);
 }
 
 TEST_CASE("where the disk is full, the Parquet that was there stays") {
@@ -294,7 +313,8 @@ TEST_CASE("where the disk is full, the Parquet that was there stays") {
     signal(SIGXFSZ, SIG_IGN);
     RowWriter writer(path, columns);
     for (std::int64_t i = 0; i < 100; ++i) {
-      writer.append({std::to_string(i), i, 1.0 / static_cast<double>(i + 1), std::string("images/00001.png")});
+      writer.append({std::to_string(i), i, 1.0 / static_cast<double>(i + 1),
+                     std::string("images/00001.png")});
     }
     const rlimit limit{before.size() + 100, before.size() + 100};
     setrlimit(RLIMIT_FSIZE, &limit);
@@ -309,7 +329,8 @@ TEST_CASE("where the disk is full, the Parquet that was there stays") {
   waitpid(child, &status, 0);
   CHECK(status == 0);
   CHECK(read_file(path) == before);
-  CHECK(names_in(scratch.folder) == std::vector<std::string>{"images", "x.parquet", "x.parquet.rows.jsonl"});
+  CHECK(names_in(scratch.folder) ==
+        std::vector<std::string>{"images", "x.parquet", "x.parquet.rows.jsonl"});
   CHECK(RowWriter(path, columns).existing().size() == 102);
   CHECK_THROWS_AS(RowWriter("/proc/nothing/x.parquet", columns), Error);
   CHECK_THROWS_AS(RowWriter("/proc/nothing/folder", columns), Error);

@@ -25,8 +25,9 @@ struct Scratch {
 };
 
 const std::vector<Column> columns = {{"Prompt"}, {"Caption"}, {"Seed", Column::Type::whole}};
-const std::vector<std::string> nasty = {
-    "plain", "with, comma", "a \"quoted\" word", "two\nlines", "tab\there", "émoji 🐈", "", "'", "\\"};
+const std::vector<std::string> nasty = {"plain",      "with, comma", "a \"quoted\" word",
+                                        "two\nlines", "tab\there",   "émoji 🐈",
+                                        "",           "'",           "\\"};
 
 std::vector<std::vector<std::string>> read_all(const fs::path& path) {
   const auto reader = RowReader::open(path);
@@ -104,7 +105,9 @@ TEST_CASE("killed at any moment, no row that was appended is lost or doubled") {
 TEST_CASE("a broken row is named, and the rows after it are read") {
   const Scratch scratch;
   const fs::path csv = scratch.folder / "x.csv";
-  write(csv, "\xef\xbb\xbfPrompts,Category\r\na cat,Animals\r\nonly one\n\"b \"\"c\"\"\",d\n\"x\"y,z\nlast,row\n");
+  write(csv,
+        "\xef\xbb\xbfPrompts,Category\r\na cat,Animals\r\nonly one\n\"b "
+        "\"\"c\"\"\",d\n\"x\"y,z\nlast,row\n");
   auto reader = RowReader::open(csv);
   CHECK(reader->columns() == std::vector<std::string>{"Prompts", "Category"});
   CHECK(reader->next()->at(0) == "a cat");
@@ -159,7 +162,8 @@ TEST_CASE("random bytes never do worse than an error") {
     Random random({8, i});
     std::string bytes;
     for (int n = random.below(200); n > 0; --n) {
-      bytes += random.chance(0.4) ? "\",\n{}:"[random.below(7)] : static_cast<char>(random.below(256));
+      bytes +=
+          random.chance(0.4) ? "\",\n{}:"[random.below(7)] : static_cast<char>(random.below(256));
     }
     for (const char* name : {"f.csv", "f.jsonl", "f.txt"}) {
       write(scratch.folder / name, bytes);

@@ -1,4 +1,5 @@
-// An endpoint that a test serves: what is asked, what comes back, and each way in which it can go wrong.
+// An endpoint that a test serves: what is asked, what comes back, and each way in which it can go
+// wrong.
 #include "llm/endpoint.h"
 
 #include <doctest/doctest.h>
@@ -10,8 +11,8 @@
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
-#include <map>
 #include <filesystem>
+#include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -137,9 +138,11 @@ struct Certificate {
     X509_gmtime_adj(X509_getm_notAfter(x509), 3600);
     X509_set_pubkey(x509, key);
     X509_NAME* name = X509_get_subject_name(x509);
-    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("localhost"), -1, -1, 0);
+    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+                               reinterpret_cast<const unsigned char*>("localhost"), -1, -1, 0);
     X509_set_issuer_name(x509, name);
-    X509_EXTENSION* names = X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, "DNS:localhost");
+    X509_EXTENSION* names =
+        X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, "DNS:localhost");
     X509_add_ext(x509, names, -1);
     X509_EXTENSION_free(names);
     X509_sign(x509, key, EVP_sha256());
@@ -166,7 +169,8 @@ std::map<std::int64_t, std::string> generate(LanguageModel& model, int count) {
         }
         const auto row = static_cast<std::uint64_t>(id / 4);
         const auto candidate = static_cast<std::uint64_t>(id % 4);
-        Sequence made{id, {{"user", fmt::format("prompt {}", id)}}, "", Random({7, row, candidate}), nullptr};
+        Sequence made{
+            id, {{"user", fmt::format("prompt {}", id)}}, "", Random({7, row, candidate}), nullptr};
         ++id;
         return made;
       },
@@ -245,8 +249,11 @@ TEST_CASE("a result may be followed up after the last sequence was given") {
   int left = 1, results = 0;
   connect_endpoint(served.url(), {"some", 4, 30})
       ->generate(
-          {}, [&]() -> std::optional<Sequence> {
-            return left-- > 0 ? std::optional(Sequence{0, {{"user", "a"}}, "", Random({1}), nullptr}) : std::nullopt;
+          {},
+          [&]() -> std::optional<Sequence> {
+            return left-- > 0
+                       ? std::optional(Sequence{0, {{"user", "a"}}, "", Random({1}), nullptr})
+                       : std::nullopt;
           },
           [&](Generated) { left = ++results < 3 ? 1 : 0; }, {});
   CHECK(results == 3);
@@ -274,7 +281,8 @@ TEST_CASE("a server that takes no top_k is asked without it") {
   Served served([](const json& asked, httplib::Response& response) {
     if (asked.contains("top_k")) {
       response.status = 400;
-      response.set_content(R"({"error": {"message": "Unrecognized request argument: top_k"}})", "application/json");
+      response.set_content(R"({"error": {"message": "Unrecognized request argument: top_k"}})",
+                           "application/json");
     } else {
       answer(response, "<think>hm, a cat</think>a cat.");
     }
@@ -285,7 +293,8 @@ TEST_CASE("a server that takes no top_k is asked without it") {
 }
 
 TEST_CASE("addresses that are none") {
-  for (const char* url : {"http://", "ftp://host/v1", "http://user:word@host/v1", "http://host:port:1/v1"}) {
+  for (const char* url :
+       {"http://", "ftp://host/v1", "http://user:word@host/v1", "http://host:port:1/v1"}) {
     CHECK(failure(url).kind() == Kind::invalid_argument);
     CHECK_FALSE(says(failure(url), "word"));
   }
@@ -321,8 +330,9 @@ TEST_CASE("https, where the certificate is trusted") {
     return SSL_CTX_use_certificate(openssl, certificate.x509) == 1 &&
            SSL_CTX_use_PrivateKey(openssl, certificate.key) == 1;
   });
-  server.Post("/v1/chat/completions",
-              [](const httplib::Request&, httplib::Response& response) { answer(response, "a cat."); });
+  server.Post("/v1/chat/completions", [](const httplib::Request&, httplib::Response& response) {
+    answer(response, "a cat.");
+  });
   const int port = server.bind_to_any_port("127.0.0.1");
   std::thread thread([&] { server.listen_after_bind(); });
   server.wait_until_ready();
@@ -331,7 +341,8 @@ TEST_CASE("https, where the certificate is trusted") {
   CHECK(error.kind() == Kind::unavailable);
   CHECK(says(error, "certificate"));
 
-  const auto file = std::filesystem::temp_directory_path() / fmt::format("longhand-{}.pem", ::getpid());
+  const auto file =
+      std::filesystem::temp_directory_path() / fmt::format("longhand-{}.pem", ::getpid());
   FILE* out = std::fopen(file.c_str(), "w");
   PEM_write_X509(out, certificate.x509);
   std::fclose(out);
@@ -353,10 +364,12 @@ TEST_CASE("half an answer, garbage, too much, none") {
   CHECK(half.connections() == 3);
 
   const auto content = [](const std::string& body) {
-    return [body](const json&, httplib::Response& response) { response.set_content(body, "application/json"); };
+    return [body](const json&, httplib::Response& response) {
+      response.set_content(body, "application/json");
+    };
   };
-  for (const char* body : {"<html>\x1b[31mnot\xff here\xc2\x9b</html>", "{}", R"({"choices": []})", "[1, 2]", "",
-                           R"({"choices": [{"message": {"content": null}}]})"}) {
+  for (const char* body : {"<html>\x1b[31mnot\xff here\xc2\x9b</html>", "{}", R"({"choices": []})",
+                           "[1, 2]", "", R"({"choices": [{"message": {"content": null}}]})"}) {
     Served served(content(body));
     const Error error = failure(served.url());
     CHECK(error.kind() == Kind::corrupt);
@@ -423,7 +436,8 @@ TEST_CASE("an error on the caller's side ends the requests in flight") {
       model->generate(
           {},
           [&]() -> std::optional<Sequence> {
-            return Sequence{given, {{"user", fmt::format("prompt {}", given++)}}, "", Random({1}), nullptr};
+            return Sequence{
+                given, {{"user", fmt::format("prompt {}", given++)}}, "", Random({1}), nullptr};
           },
           [](Generated) { fail(Kind::unavailable, "the disk is full"); }, {}),
       Error);

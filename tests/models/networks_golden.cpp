@@ -1,5 +1,5 @@
-// Small seeded networks answer as diffusers and transformers do. Tolerance: 1e-4 of the answer's largest
-// value, some hundred times what summing float32 in another order makes.
+// Small seeded networks answer as diffusers and transformers do. Tolerance: 1e-4 of the answer's
+// largest value, some hundred times what summing float32 in another order makes.
 #include <doctest/doctest.h>
 
 #include "models/autoencoder_kl.h"
@@ -25,13 +25,12 @@ TEST_CASE("UNet2DConditionModel") {
   const c10::InferenceMode inference;
   for (const char* name : {"unet_sd1", "unet_sd2"}) {
     const fs::path folder = golden / name;
-    auto weights =
-        Weights::mapped({folder / "diffusion_pytorch_model.safetensors"}, at::kFloat);
+    auto weights = Weights::mapped({folder / "diffusion_pytorch_model.safetensors"}, at::kFloat);
     const UNet2DConditionModel model(
         weights, UNet2DConditionConfig::from_json(read_config(folder / "config.json")));
     const auto expected = load_tensors(folder / "expected.safetensors");
-    const Tensor answer = model.forward(expected.at("sample"), expected.at("timesteps"),
-                                        expected.at("context"));
+    const Tensor answer =
+        model.forward(expected.at("sample"), expected.at("timesteps"), expected.at("context"));
     CHECK(relative_error(answer, expected.at("answer")) < 1e-4);
   }
 }
@@ -53,8 +52,8 @@ TEST_CASE("AutoencoderTiny") {
   const c10::InferenceMode inference;
   const fs::path folder = golden / "vae_tiny";
   auto weights = Weights::mapped({folder / "diffusion_pytorch_model.safetensors"}, at::kFloat);
-  const AutoencoderTiny model(weights,
-                              AutoencoderTinyConfig::from_json(read_config(folder / "config.json")));
+  const AutoencoderTiny model(
+      weights, AutoencoderTinyConfig::from_json(read_config(folder / "config.json")));
   const auto expected = load_tensors(folder / "expected.safetensors");
   CHECK(relative_error(model.encode(expected.at("pictures")), expected.at("encoded")) < 1e-4);
   CHECK(relative_error(model.decode(expected.at("latents")), expected.at("answer")) < 1e-4);

@@ -1,4 +1,5 @@
-// What a picture's file says: the record comes back whole, A1111's text is as others read it, pages are safe to open.
+// What a picture's file says: the record comes back whole, A1111's text is as others read it, pages
+// are safe to open.
 #include "pipeline/picture_record.h"
 
 #include <doctest/doctest.h>
@@ -41,9 +42,10 @@ TEST_CASE("a record comes back from the picture's text") {
 }
 
 TEST_CASE("A1111's text") {
-  CHECK(a1111_parameters(example()) ==
-        "A red car on a sandy beach, émoji 🚗.\nSteps: 25, Sampler: Euler, CFG scale: 4.5, Seed: 9, "
-        "Size: 192x128, Model: pocket, Version: Longhand 0.1.0");
+  CHECK(
+      a1111_parameters(example()) ==
+      "A red car on a sandy beach, émoji 🚗.\nSteps: 25, Sampler: Euler, CFG scale: 4.5, Seed: 9, "
+      "Size: 192x128, Model: pocket, Version: Longhand 0.1.0");
 }
 
 TEST_CASE("pictures of others, and broken records, are refused") {
@@ -62,11 +64,14 @@ TEST_CASE("pictures of others, and broken records, are refused") {
 }
 
 TEST_CASE("a gallery shows texts as texts") {
-  const std::string page = gallery_html(
-      {"pocket", "knows <few> things", "llm", "template", "25 steps"},
-      {{"a <script>alert(1)</script> & \"cat\"", "caption", "Colors", "", "a.png", "b.png", "7", 0.5, 1.25, 40}});
+  const std::string page =
+      gallery_html({"pocket", "knows <few> things", "llm", "template", "25 steps"},
+                   {{"a <script>alert(1)</script> & \"cat\"", "caption", "Colors", "", "a.png",
+                     "b.png", "7", 0.5, 1.25, 40}});
   CHECK(page.find("<script>") == std::string::npos);
-  CHECK(page.find("a &lt;script&gt;alert(1)&lt;/script&gt; &amp; &quot;cat&quot;") != std::string::npos);
-  CHECK(page.find("Colors · seed 7 · 40 tokens · lengthened in 0.50 s, painted in 1.25 s") != std::string::npos);
+  CHECK(page.find("a &lt;script&gt;alert(1)&lt;/script&gt; &amp; &quot;cat&quot;") !=
+        std::string::npos);
+  CHECK(page.find("Colors · seed 7 · 40 tokens · lengthened in 0.50 s, painted in 1.25 s") !=
+        std::string::npos);
   CHECK(page.find("{{") == std::string::npos);
 }

@@ -1,4 +1,5 @@
-// The upsampler with a language model that a test writes: order, choice, budget, resuming in the middle.
+// The upsampler with a language model that a test writes: order, choice, budget, resuming in the
+// middle.
 #include "pipeline/upsample.h"
 
 #include <doctest/doctest.h>
@@ -48,14 +49,15 @@ class Scripted : public LanguageModel {
 std::vector<Caption> run(std::function<std::string(const Sequence&)> answer,
                          const std::vector<std::string>& prompts, const UpsampleRequest& request,
                          std::int64_t first = 0, bool steerable = true) {
-  const Upsampler upsampler(std::make_shared<Scripted>(std::move(answer), steerable), Template::load("dalle3"),
-                            request);
+  const Upsampler upsampler(std::make_shared<Scripted>(std::move(answer), steerable),
+                            Template::load("dalle3"), request);
   std::vector<Caption> captions;
   std::size_t at = 0;
   upsampler.upsample(
       first,
       [&]() -> std::optional<UpsampleRow> {
-        return at < prompts.size() ? std::optional(UpsampleRow{prompts[at++], "", {}}) : std::nullopt;
+        return at < prompts.size() ? std::optional(UpsampleRow{prompts[at++], "", {}})
+                                   : std::nullopt;
       },
       [&](const Caption& caption) { captions.push_back(caption); });
   return captions;
@@ -71,7 +73,8 @@ TEST_CASE("captions come in the rows' order, each row's best wins") {
         return s.id % 3 == 1
                    ? s.turns.back().content.substr(s.turns.back().content.rfind(": ") + 2) +
                          " stands in a wide field below a pale sky with a few clouds."
-                   : std::string("something else entirely that nobody asked for, in a very dark room.");
+                   : std::string(
+                         "something else entirely that nobody asked for, in a very dark room.");
       },
       {"a red car", "two dogs", "a horse"}, request, 40);
   REQUIRE(captions.size() == 3);
@@ -83,7 +86,9 @@ TEST_CASE("captions come in the rows' order, each row's best wins") {
   }
 }
 
-TEST_CASE("where no candidate keeps enough, the prompt goes in front; every caption fits and is finished") {
+TEST_CASE(
+    "where no candidate keeps enough, the prompt goes in front; every caption fits and is "
+    "finished") {
   UpsampleRequest request;
   for (const int budget : {20, 40, 77}) {
     request.max_tokens = budget;
@@ -95,7 +100,8 @@ TEST_CASE("where no candidate keeps enough, the prompt goes in front; every capt
           }
           return text;
         },
-        {"Three cats and one dog sitting on the grass.", "A sign that says 'Deep Learning'."}, request);
+        {"Three cats and one dog sitting on the grass.", "A sign that says 'Deep Learning'."},
+        request);
     for (const Caption& caption : captions) {
       CHECK(caption.tokens <= budget);
       CHECK(ends_finished(caption.caption));
@@ -106,10 +112,15 @@ TEST_CASE("where no candidate keeps enough, the prompt goes in front; every capt
 
 TEST_CASE("a detailed prompt is kept") {
   const std::string detailed =
-      "A wide photograph of an old stone bridge over a green river at dawn, with mist on the water, two "
+      "A wide photograph of an old stone bridge over a green river at dawn, with mist on the "
+      "water, two "
       "fishermen in a wooden boat below it, and a row of poplars behind, painted in warm light.";
-  const auto captions =
-      run([](const Sequence&) -> std::string { FAIL("asked"); return ""; }, {detailed}, {});
+  const auto captions = run(
+      [](const Sequence&) -> std::string {
+        FAIL("asked");
+        return "";
+      },
+      {detailed}, {});
   REQUIRE(captions.size() == 1);
   CHECK(captions[0].caption == detailed);
 }
@@ -130,7 +141,8 @@ TEST_CASE("random streams belong to a row and a candidate") {
   }
 }
 
-TEST_CASE("a model that cannot be steered is told the length and asked once more; its captions fit") {
+TEST_CASE(
+    "a model that cannot be steered is told the length and asked once more; its captions fit") {
   UpsampleRequest request;
   request.candidates = 2;
   std::string endless = "a red car stands";
@@ -138,14 +150,16 @@ TEST_CASE("a model that cannot be steered is told the length and asked once more
     endless += " beside a wall, in the rain, and";
   }
   const std::string shorter =
-      "a red car stands beside a wall in the rain, with a lamp above it and a wet street behind a row of vans.";
+      "a red car stands beside a wall in the rain, with a lamp above it and a wet street behind a "
+      "row of vans.";
   // Each way: what it says first, what it says when asked again, which caption results.
   struct Way {
     std::string first, second;
     bool keeps_second;
   };
-  for (const Way& way : {Way{endless, shorter, true}, Way{endless, endless, false}, Way{"", shorter, true},
-                         Way{shorter.substr(0, shorter.size() - 12), shorter, true}, Way{endless, "", false}}) {
+  for (const Way& way :
+       {Way{endless, shorter, true}, Way{endless, endless, false}, Way{"", shorter, true},
+        Way{shorter.substr(0, shorter.size() - 12), shorter, true}, Way{endless, "", false}}) {
     for (const int budget : {25, 40, 77}) {
       request.max_tokens = budget;
       std::map<std::int64_t, int> asked;
@@ -174,7 +188,8 @@ TEST_CASE("a model that cannot be steered is told the length and asked once more
 }
 
 TEST_CASE("a caption that fits is not asked for again, nor is one that is to be the model's own") {
-  const std::string fits = "a red car stands beside a wall in the rain, with a lamp above it and a wet street.";
+  const std::string fits =
+      "a red car stands beside a wall in the rain, with a lamp above it and a wet street.";
   for (const bool unguided : {false, true}) {
     UpsampleRequest request;
     request.unguided = unguided;

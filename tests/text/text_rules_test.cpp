@@ -20,10 +20,11 @@ TEST_CASE("the report's template") {
 }
 
 TEST_CASE("broken templates say what they lack") {
-  for (const char* json : {"", "[]", "{}", R"({"name":"x"})", R"({"name":1,"system":"s","user":"{prompt}"})",
-                           R"({"name":"x","system":"s","user":"no place"})",
-                           R"({"name":"x","system":"s","user":"{prompt}","turns":3})",
-                           R"({"name":"x","system":"s","user":"{prompt}","turns":[{"user":"u"}]})"}) {
+  for (const char* json :
+       {"", "[]", "{}", R"({"name":"x"})", R"({"name":1,"system":"s","user":"{prompt}"})",
+        R"({"name":"x","system":"s","user":"no place"})",
+        R"({"name":"x","system":"s","user":"{prompt}","turns":3})",
+        R"({"name":"x","system":"s","user":"{prompt}","turns":[{"user":"u"}]})"}) {
     CHECK_THROWS_WITH_AS(Template::parse(json, "t.json"), doctest::Contains("t.json"), Error);
   }
 }
@@ -39,8 +40,10 @@ TEST_CASE("finished and unfinished") {
 
 TEST_CASE("whatever is cut fits the budget and is finished") {
   const auto tokenizer = ClipTokenizer::shared();
-  const std::vector<std::string> pieces = {"a", "cat", "sits", "on,", "the", "mat.", "\"Deep", "Learning\"", "Mr.", "🐈",
-                                "and", "with", "!?", "supercalifragilisticexpialidocious", "...", "\n", "''"};
+  const std::vector<std::string> pieces = {
+      "a",          "cat", "sits", "on,", "the",  "mat.", "\"Deep",
+      "Learning\"", "Mr.", "🐈",   "and", "with", "!?",   "supercalifragilisticexpialidocious",
+      "...",        "\n",  "''"};
   for (std::uint64_t i = 0; i < 2000; ++i) {
     Random random({3, i});
     std::string text;
@@ -79,15 +82,23 @@ TEST_CASE("what a caption keeps") {
       {"A red colored car.", "a red car stands on a street.", {}},
       {"A red colored car.", "a blue car near a red house.", {"red car"}},
       {"A red colored car.", "the car is red and shiny.", {}},
-      {"One cat and two dogs sitting on the grass.", "one cat and two small dogs sit on green grass.", {}},
-      {"One cat and two dogs sitting on the grass.", "two cats and two dogs sit on a bed of grass.", {"one cat"}},
+      {"One cat and two dogs sitting on the grass.",
+       "one cat and two small dogs sit on green grass.",
+       {}},
+      {"One cat and two dogs sitting on the grass.",
+       "two cats and two dogs sit on a bed of grass.",
+       {"one cat"}},
       {"Three cars on the street.", "3 cars are parked on the street.", {}},
-      {"A black apple and a green backpack.", "a green apple and a black backpack.", {"black apple", "green backpack"}},
+      {"A black apple and a green backpack.",
+       "a green apple and a black backpack.",
+       {"black apple", "green backpack"}},
       {"A carrot on the left of a broccoli.", "to the left of the broccoli lies a carrot.", {}},
       {"A carrot on the left of a broccoli.", "a carrot and some broccoli.", {"left of"}},
       {"A sign that says 'Deep Learning'.", "a sign that reads \"Deep Learning\".", {}},
       {"A sign that says 'Deep Learning'.", "a sign that reads deep learning.", {"Deep Learning"}},
-      {"a frog playing dominoes", "a young woman wearing a red dress.", {"frog", "playing", "dominoes"}},
+      {"a frog playing dominoes",
+       "a young woman wearing a red dress.",
+       {"frog", "playing", "dominoes"}},
       {"A mouse eating cheese", "two mice ate some cheese.", {}},
       {"the dog's bone isn't big", "a dog with a big bone.", {"isnt"}},
   };
@@ -106,5 +117,7 @@ TEST_CASE("loops count against a caption") {
 TEST_CASE("quotes within quotes are demands of their own") {
   const Demands demands("*'.*\"%@%\"'.'@/");
   CHECK(demands.all().size() >= 2);
-  CHECK(Demands("a sign that says \"it's 'late'\"").judge("a sign says \"it's 'late'\" there.").quotes.kept >= 1);
+  CHECK(Demands("a sign that says \"it's 'late'\"")
+            .judge("a sign says \"it's 'late'\" there.")
+            .quotes.kept >= 1);
 }

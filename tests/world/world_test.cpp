@@ -36,7 +36,8 @@ std::string lower(std::string text) {
 
 Scene pair_of(const std::string& first, const std::string& relation, const std::string& second,
               std::uint64_t layout) {
-  return {{{first, "", 1}, {second, "", 1}}, relation, "flat", "on a green meadow", "large", layout};
+  return {
+      {{first, "", 1}, {second, "", 1}}, relation, "flat", "on a green meadow", "large", layout};
 }
 
 }  // namespace
@@ -186,8 +187,8 @@ TEST_CASE("boxes lie within the picture, and do not cover one another") {
       for (std::size_t b = 0; b < a && !stacked; ++b) {
         const double wide = std::min(boxes[a].right(), boxes[b].right()) -
                             std::max(boxes[a].left(), boxes[b].left());
-        const double high = std::min(boxes[a].base, boxes[b].base) -
-                            std::max(boxes[a].top(), boxes[b].top());
+        const double high =
+            std::min(boxes[a].base, boxes[b].base) - std::max(boxes[a].top(), boxes[b].top());
         CHECK((wide < 0.02 || high < 0.05));  // countable
       }
     }
