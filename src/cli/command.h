@@ -21,6 +21,9 @@ struct Command {
 
 std::string kebab(const std::string& snake);
 
+/// Sends what was printed on its way; throws unavailable where standard output takes no more.
+void flush_output();
+
 /// Declares --kebab-name for each of Request's fields, with its default in the help; bool members
 /// become flags. The request must outlive the parse.
 template <class Request>

@@ -157,8 +157,9 @@ int run(const Arguments& arguments) {
   const auto model = load_language_model(upsampling);
   const Upsampler upsampler(model, Template::load(upsampling.prompt_template), upsampling);
   const std::string settings =
-      fmt::format("{} steps of {}, guidance {}, {}x{}", *request.steps, request.scheduler,
-                  *request.guidance, request.size->width, request.size->height);
+      fmt::format("{} steps of {}, guidance {}, {}x{}, {}, best of {} captions", *request.steps,
+                  request.scheduler, *request.guidance, request.size->width, request.size->height,
+                  request.dtype, request.candidates);
   Run pairs(
       arguments, request,
       {request.model, defaults.about, model->name(), upsampler.prompt_template().name, settings});

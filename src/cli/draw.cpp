@@ -52,7 +52,7 @@ fs::path numbered(const fs::path& path, int index, int n) {
   return result;
 }
 
-/// The writer of a file's ending; throws invalid_argument before anything is painted.
+/// The bytes of a file with this ending, the record in them.
 std::string encoded(const fs::path& path, const Image& image, const PictureRecord& record) {
   const std::string ending = path.extension();
   if (ending == ".png") {
@@ -64,6 +64,7 @@ std::string encoded(const fs::path& path, const Image& image, const PictureRecor
   return encode_webp(image, 90, a1111_parameters(record));
 }
 
+/// Throws invalid_argument, before anything is painted.
 void check_ending(const fs::path& path) {
   const std::string ending = path.extension();
   if (ending != ".png" && ending != ".jpg" && ending != ".jpeg" && ending != ".webp") {
@@ -95,6 +96,9 @@ void warn_of_length(const std::string& caption, int max_tokens) {
 
 /// Paints a picture again: all n of its request, as it was painted, of which its own is written.
 int draw_like(const Arguments& arguments) {
+  if (!arguments.request.prompt.empty()) {
+    fail(Kind::invalid_argument, "--like takes all from the picture; leave the prompt out");
+  }
   const PictureRecord record = picture_record(read_png_text(arguments.like), arguments.like);
   const fs::path out = arguments.out.empty() ? name_for(record) : fs::path(arguments.out);
   check_ending(out);

@@ -45,7 +45,9 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : exit_code(Kind::invalid_argument);
   }
-  return chosen();
+  const int code = chosen();
+  flush_output();
+  return code;
 }
 
 }  // namespace

@@ -20,10 +20,11 @@ void add_source(CLI::App& app, PromptSource& source) {
 PromptRows::PromptRows(const PromptSource& source) : source_(source) {
   const bool file = !source.prompts.empty();
   name_ = file ? resolve_prompts(source.prompts).string() : "standard input";
-  reader_ = file ? RowReader::open(name_) : RowReader::lines(std::cin, name_);
+  reader_ = file ? RowReader::open(name_) : RowReader::lines(std::cin);
   prompt_ = prompt_column(*reader_, source.column);
   const auto& columns = reader_->columns();
-  const auto category = std::ranges::find(columns, "Category");
+  const auto category = std::ranges::find_if(
+      columns, [](const std::string& name) { return name == "Category" || name == "category"; });
   category_ = category == columns.end() ? -1 : category - columns.begin();
 }
 

@@ -44,8 +44,11 @@ std::function<int()> declare_show(CLI::App& app) {
   app.add_option("picture", *path, "a PNG that longhand painted")->required();
   app.add_flag("--json", *json, "as JSON");
   app.footer(
-      "  longhand show out.png\n  longhand draw --like out.png -o again.png    # the same picture, "
-      "to the byte");
+      "  longhand show out.png\n"
+      "  longhand draw --like out.png -o again.png\n"
+      "Painted again on the same machine, a picture of draw is the same to the byte; one of "
+      "compare,\n"
+      "which was painted in a larger batch, may differ in last bits.");
   return [path, json] {
     show(*path, *json);
     return 0;

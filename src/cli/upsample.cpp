@@ -98,7 +98,7 @@ int upsample_stream(const Upsampler& upsampler, const Arguments& arguments) {
       0, [&] { return rows.next(); },
       [](const Caption& caption) {
         fmt::print("{}\n", caption.caption);
-        std::fflush(stdout);
+        flush_output();
       });
   throw_if_interrupted();
   return 0;
@@ -124,16 +124,33 @@ int chat(const Upsampler& upsampler) {
       fmt::print("{}\n", caption.caption);
       last = row.turns.empty() ? caption : Caption{last.prompt, caption.caption, "", 0, 0, {}};
     } catch (const Error& error) {
+      throw_if_interrupted();
       fmt::print(stderr, "{}\n", error.what());
     }
   }
+  throw_if_interrupted();
   return 0;
 }
 
-int run(const Arguments& arguments) {
-  if (!arguments.modify.empty() && arguments.of.empty()) {
-    fail(Kind::invalid_argument, "--modify needs the caption to change: --of CAPTION");
+/// Refuses what would be passed over in silence, and to write over what is read.
+void check_arguments(const Arguments& arguments) {
+  const bool single = arguments.prompt || !arguments.modify.empty();
+  if (arguments.modify.empty() != arguments.of.empty()) {
+    fail(Kind::invalid_argument, "--modify CHANGE and --of CAPTION go together");
   }
+  if (single && (!arguments.out.empty() || !arguments.source.prompts.empty() || arguments.chat)) {
+    fail(Kind::invalid_argument,
+         "one prompt's caption is printed; for a table give the prompts with --prompts or on "
+         "standard input");
+  }
+  std::error_code code;
+  if (!arguments.out.empty() && fs::equivalent(arguments.source.prompts, arguments.out, code)) {
+    fail(Kind::invalid_argument, "{} is read from and cannot be written to", arguments.out);
+  }
+}
+
+int run(const Arguments& arguments) {
+  check_arguments(arguments);
   if (arguments.prompt || !arguments.modify.empty()) {
     check_prompt(arguments.modify.empty() ? *arguments.prompt : arguments.modify,
                  "the command line");
@@ -152,8 +169,9 @@ int run(const Arguments& arguments) {
                                                      arguments.of, arguments.modify);
     }
     const Caption caption = upsampler.upsample(row);
-    spdlog::debug("tokens {}, score {:.2f}, lost: {}", caption.tokens, caption.score,
-                  fmt::join(caption.lost, "; "));
+    if (!caption.lost.empty()) {
+      spdlog::info("lost: {}", fmt::join(caption.lost, "; "));
+    }
     fmt::print("{}\n", caption.caption);
     return 0;
   }

@@ -1,5 +1,7 @@
 #include "io/delimited.h"
 
+#include <string_view>
+
 #include "core/error.h"
 
 namespace longhand {
@@ -7,63 +9,73 @@ namespace {
 
 constexpr std::size_t longest_record = 16 << 20;
 
-/// Splits one record; false where a quote is open at its end. Text after a closing quote is kept,
-/// as Python's csv and pandas do: published tables have it.
-bool split(const std::string& line, char separator, std::vector<std::string>& fields) {
-  fields.assign(1, "");
-  bool quoted = false, closed = false;
-  for (std::size_t i = 0; i < line.size(); ++i) {
-    const char c = line[i];
-    if (quoted) {
-      if (c == '"' && i + 1 < line.size() && line[i + 1] == '"') {
-        fields.back() += '"';
-        ++i;
-      } else if (c == '"') {
-        quoted = false;
-        closed = true;
-      } else {
-        fields.back() += c;
-      }
-    } else if (c == separator) {
-      fields.emplace_back();
-      closed = false;
-    } else if (c == '"' && fields.back().empty() && !closed) {
-      quoted = true;
-    } else {
-      fields.back() += c;
+/// One record, fed line by line. Text after a closing quote is kept, as Python's csv and pandas do:
+/// published tables have it.
+class Record {
+ public:
+  explicit Record(char separator) : separator_(separator) {}
+
+  /// The next line without its line feed. True once the record is whole: no quote is open.
+  bool feed(std::string_view line) {
+    if (quoted_) {
+      fields_.back() += '\n';
     }
+    for (std::size_t i = 0; i < line.size(); ++i) {
+      const char c = line[i];
+      const bool last = i + 1 == line.size();
+      if (quoted_) {
+        if (c != '"') {
+          fields_.back() += c;
+        } else if (!last && line[i + 1] == '"') {
+          fields_.back() += '"';
+          ++i;
+        } else {
+          quoted_ = false;
+          closed_ = true;
+        }
+      } else if (c == separator_) {
+        fields_.emplace_back();
+        closed_ = false;
+      } else if (c == '"' && fields_.back().empty() && !closed_) {
+        quoted_ = true;
+      } else if (c != '\r' || !last) {
+        fields_.back() += c;
+      }
+    }
+    return !quoted_;
   }
-  return !quoted;
-}
+
+  std::vector<std::string> take() { return std::move(fields_); }
+
+ private:
+  char separator_;
+  std::vector<std::string> fields_ = {""};
+  bool quoted_ = false, closed_ = false;
+};
 
 }  // namespace
 
 std::optional<std::vector<std::string>> DelimitedRecords::next() {
-  std::string record, line;
-  std::vector<std::string> fields;
-  while (record.empty()) {
-    if (!std::getline(stream_, record)) {
+  std::string line;
+  do {
+    if (!std::getline(stream_, line)) {
       return std::nullopt;
     }
-    if (record.ends_with('\r')) {
-      record.pop_back();
-    }
-  }
+  } while (line.empty() || line == "\r");
   ++number_;
   const auto after_first = stream_.tellg();
-  while (!split(record, separator_, fields)) {
-    if (record.size() > longest_record || !std::getline(stream_, line)) {
+  std::size_t size = line.size();
+  Record record(separator_);
+  while (!record.feed(line)) {
+    if (size > longest_record || !std::getline(stream_, line)) {
       stream_.clear();
       stream_.seekg(after_first);
       fail(Kind::corrupt, "{}, row {}: a quotation mark is opened and never closed", name_,
            number_ - 1);
     }
-    if (line.ends_with('\r')) {
-      line.pop_back();
-    }
-    record += '\n' + line;
+    size += line.size();
   }
-  return fields;
+  return record.take();
 }
 
 std::string delimited_field(const std::string& text, char separator) {

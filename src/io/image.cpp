@@ -62,7 +62,7 @@ vips::VImage from_image(const Image& image) {
       .copy(vips::VImage::option()->set("interpretation", VIPS_INTERPRETATION_sRGB));
 }
 
-/// The pixels in a file format, "" metadata but what `prepare` sets.
+/// The pixels in a file format; `parameters`, if any, as EXIF UserComment.
 std::string encode(const Image& image, const char* suffix, vips::VOption* options,
                    const std::string& parameters) {
   start_vips();

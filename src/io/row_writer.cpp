@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <fmt/ranges.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -106,19 +107,22 @@ RowWriter::RowWriter(const fs::path& path, std::vector<Column> columns, RowOptio
   if (form_ != Form::rows && !fs::exists(rows_, code)) {
     restore();
   }
-  file_ = ::open(rows_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  if (file_ < 0) {
+  file_.descriptor = ::open(rows_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (file_.descriptor < 0) {
     fail(Kind::unavailable, "{} cannot be written: {}", rows_.string(), std::strerror(errno));
   }
-  if (options_.overwrite && ftruncate(file_, 0) != 0) {
+  if (flock(file_.descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    fail(Kind::unavailable, "{} is being written by another run; wait for its end", rows_.string());
+  }
+  if (options_.overwrite && ftruncate(file_.descriptor, 0) != 0) {
     fail(Kind::unavailable, "{} cannot be emptied: {}", rows_.string(), std::strerror(errno));
   }
   go_on(fs::is_regular_file(rows_) ? read_file(rows_, std::size_t{1} << 36) : "");
 }
 
-RowWriter::~RowWriter() {
-  if (file_ >= 0) {
-    ::close(file_);
+RowWriter::File::~File() {
+  if (descriptor >= 0) {
+    ::close(descriptor);
   }
 }
 
@@ -145,11 +149,29 @@ void RowWriter::restore() {
   restore_journal(rows_, files, columns_, form_ == Form::folder ? path_ : path_.parent_path());
 }
 
-/// Drops an unfinished last row, reads the others, or begins the file with its header.
+/// What a file of no whole row holds where a run of this command was cut off in its first write.
+bool RowWriter::begun_by_us(const std::string& text) const {
+  const std::string separator = ending_ == ".csv" ? "," : "\t";
+  const std::string begin = delimited(ending_)
+                                ? fmt::format("{}\n", fmt::join(names_of(columns_), separator))
+                            : ending_ == ".jsonl" ? "{\"" + columns_.front().name + "\":"
+                                                  : "";
+  return begin.starts_with(text) || (ending_ == ".jsonl" && text.starts_with(begin));
+}
+
+/// Drops an unfinished last row, reads the others, or begins the file with its header. A file that
+/// is not of this table is left as it is.
 void RowWriter::go_on(std::string text) {
   const std::size_t whole = whole_rows(text, delimited(ending_));
+  if (whole == 0 && !begun_by_us(text)) {
+    fail(Kind::invalid_argument,
+         "{} is not a table of this command; name another file or --overwrite", rows_.string());
+  }
+  if (whole > 0 && ending_ != ".txt") {
+    check_columns(RowReader::open(rows_)->columns(), rows_);
+  }
   if (whole != text.size()) {
-    if (ftruncate(file_, static_cast<off_t>(whole)) != 0) {
+    if (ftruncate(file_.descriptor, static_cast<off_t>(whole)) != 0) {
       fail(Kind::unavailable, "{} cannot be shortened: {}", rows_.string(), std::strerror(errno));
     }
   }
@@ -162,9 +184,6 @@ void RowWriter::go_on(std::string text) {
   }
   const auto reader = RowReader::open(rows_);
   const auto& have = reader->columns();
-  if (ending_ != ".txt") {
-    check_columns(have, rows_);
-  }
   while (auto row = reader->next()) {
     std::vector<std::string> ordered(columns_.size());
     for (std::size_t i = 0; i < columns_.size(); ++i) {
@@ -216,7 +235,7 @@ void RowWriter::append(const std::vector<Cell>& cells) {
 }
 
 void RowWriter::finish() {
-  if (fsync(file_) != 0 && errno != EINVAL) {  // EINVAL: what is no file, such as a pipe
+  if (fsync(file_.descriptor) != 0 && errno != EINVAL) {  // EINVAL: what is no file, such as a pipe
     fail(Kind::unavailable, "{} cannot be written: {}", rows_.string(), std::strerror(errno));
   }
   if (form_ == Form::folder) {
@@ -225,18 +244,18 @@ void RowWriter::finish() {
     write_parquet(path_, rows_, columns_);
     fs::remove(rows_);
   }
-  ::close(std::exchange(file_, -1));
+  ::close(std::exchange(file_.descriptor, -1));
 }
 
 /// One write of whole rows; where the disk is full, what was written of it is taken back.
 void RowWriter::write(const std::string& bytes) {
-  const off_t before = lseek(file_, 0, SEEK_END);
-  const ssize_t wrote = ::write(file_, bytes.data(), bytes.size());
+  const off_t before = lseek(file_.descriptor, 0, SEEK_END);
+  const ssize_t wrote = ::write(file_.descriptor, bytes.data(), bytes.size());
   if (wrote == static_cast<ssize_t>(bytes.size())) {
     return;
   }
   const int error = wrote < 0 ? errno : ENOSPC;
-  if (wrote > 0 && ftruncate(file_, before) != 0) {
+  if (wrote > 0 && ftruncate(file_.descriptor, before) != 0) {
     fail(Kind::unavailable, "{}: half a row was written and cannot be taken back: {}",
          rows_.string(), std::strerror(errno));
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <deque>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -17,16 +18,23 @@ namespace {
 using nlohmann::json;
 using Strings = std::vector<std::string>;
 
+void skip_byte_order_mark(std::istream& stream) {
+  for (const unsigned char byte : {0xef, 0xbb, 0xbf}) {
+    if (stream.peek() != byte) {
+      return;
+    }
+    stream.get();
+  }
+}
+
 class DelimitedReader : public RowReader {
  public:
   DelimitedReader(const fs::path& path, char separator)
       : name_(path.string()), stream_(path, std::ios::binary), records_(stream_, name_, separator) {
+    skip_byte_order_mark(stream_);
     auto header = records_.next();
     if (!header) {
       fail(Kind::corrupt, "{} is empty; expected a first row with the columns' names", name_);
-    }
-    if (header->front().starts_with("\xef\xbb\xbf")) {
-      header->front().erase(0, 3);
     }
     columns_ = std::move(*header);
   }
@@ -56,9 +64,19 @@ class JsonLinesReader : public RowReader {
  public:
   explicit JsonLinesReader(const fs::path& path)
       : name_(path.string()), stream_(path, std::ios::binary) {
-    first_ = parse_next();
-    if (!first_) {
-      fail(Kind::corrupt, "{} is empty; expected a JSON object a line", name_);
+    skip_byte_order_mark(stream_);
+    while (!first_) {
+      try {
+        first_ = parse_next();
+        if (!first_) {
+          fail(Kind::corrupt, "{} is empty; expected a JSON object a line", name_);
+        }
+      } catch (const Error& error) {
+        if (stream_.eof() || broken_.size() == 100) {
+          throw;  // it is no JSONL
+        }
+        broken_.push_back(error);
+      }
     }
     for (const auto& [key, value] : first_->items()) {
       columns_.push_back(key);
@@ -66,6 +84,11 @@ class JsonLinesReader : public RowReader {
   }
   const Strings& columns() const override { return columns_; }
   std::optional<Strings> next() override {
+    if (!broken_.empty()) {
+      const Error error = broken_.front();
+      broken_.pop_front();
+      throw error;
+    }
     const std::optional<json> object = first_ ? std::exchange(first_, std::nullopt) : parse_next();
     if (!object) {
       return std::nullopt;
@@ -97,6 +120,7 @@ class JsonLinesReader : public RowReader {
   std::string name_;
   std::ifstream stream_;
   std::int64_t row_ = 0;
+  std::deque<Error> broken_;  // lines before the first whole one: next() tells of them
   std::optional<json> first_;
   Strings columns_;
 };
@@ -104,7 +128,9 @@ class JsonLinesReader : public RowReader {
 class LinesReader : public RowReader {
  public:
   explicit LinesReader(std::istream& stream) : stream_(stream) {}
-  explicit LinesReader(const fs::path& path) : own_(path, std::ios::binary), stream_(own_) {}
+  explicit LinesReader(const fs::path& path) : own_(path, std::ios::binary), stream_(own_) {
+    skip_byte_order_mark(stream_);
+  }
   const Strings& columns() const override { return columns_; }
   std::optional<Strings> next() override {
     std::string line;
@@ -128,7 +154,8 @@ class LinesReader : public RowReader {
 }  // namespace
 
 std::unique_ptr<RowReader> RowReader::open(const fs::path& path) {
-  if (!fs::is_regular_file(path) || !std::ifstream(path)) {
+  std::error_code code;
+  if (!fs::is_regular_file(path, code) || !std::ifstream(path)) {
     fail(Kind::not_found,
          "{} cannot be read; give a .csv, .tsv, .jsonl, .txt or .parquet file, or drawbench, parti "
          "or geneval",
@@ -152,7 +179,7 @@ std::unique_ptr<RowReader> RowReader::open(const fs::path& path) {
        path.string(), ending);
 }
 
-std::unique_ptr<RowReader> RowReader::lines(std::istream& stream, const std::string&) {
+std::unique_ptr<RowReader> RowReader::lines(std::istream& stream) {
   return std::make_unique<LinesReader>(stream);
 }
 

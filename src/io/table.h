@@ -30,7 +30,7 @@ class RowReader {
   /// that is not known or a Parquet column that is not of texts, numbers, bools or images.
   static std::unique_ptr<RowReader> open(const fs::path& path);
   /// One prompt a line, from an open stream such as standard input. Column: "Prompt".
-  static std::unique_ptr<RowReader> lines(std::istream& stream, const std::string& name);
+  static std::unique_ptr<RowReader> lines(std::istream& stream);
 };
 
 /// The prompt column: `wanted` if not empty, else the first of Prompts, Prompt, prompt, prompts,
@@ -80,9 +80,6 @@ class RowWriter {
   /// file has other columns, or the folder a README.md and no rows; corrupt when Parquet to go on
   /// from is broken; unavailable when it cannot be written.
   RowWriter(const fs::path& path, std::vector<Column> columns, RowOptions options = {});
-  ~RowWriter();
-  RowWriter(const RowWriter&) = delete;
-  RowWriter& operator=(const RowWriter&) = delete;
 
   /// Rows that were there when it was opened, as text: what a resumed job checks and skips.
   const std::vector<std::vector<std::string>>& existing() const { return existing_; }
@@ -95,10 +92,19 @@ class RowWriter {
 
  private:
   enum class Form { rows, parquet, folder };
+  /// Closes itself, also where the constructor throws.
+  struct File {
+    File() = default;
+    ~File();
+    File(const File&) = delete;
+    File& operator=(const File&) = delete;
+    int descriptor = -1;
+  };
 
   static Form form_of(const fs::path& path);
   static fs::path journal_of(const fs::path& path);
   void restore();
+  bool begun_by_us(const std::string& text) const;
   void go_on(std::string text);
   void check_columns(std::vector<std::string> have, const fs::path& path) const;
   void write(const std::string& bytes);
@@ -109,7 +115,7 @@ class RowWriter {
   std::string ending_;
   std::vector<Column> columns_;
   RowOptions options_;
-  int file_ = -1;
+  File file_;
   std::vector<std::vector<std::string>> existing_;
 };
 

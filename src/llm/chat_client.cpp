@@ -154,9 +154,10 @@ void ChatClient::pause(double seconds) const {
 std::string ChatClient::quoted(const std::string& body) const {
   std::string text = body;
   if (!endpoint_.key.empty()) {
+    constexpr std::string_view hidden = "(key)";
     for (auto at = text.find(endpoint_.key); at != std::string::npos;
-         at = text.find(endpoint_.key)) {
-      text.replace(at, endpoint_.key.size(), "(key)");
+         at = text.find(endpoint_.key, at + hidden.size())) {
+      text.replace(at, endpoint_.key.size(), hidden);
     }
   }
   text.resize(std::min(text.size(), quoted_bytes));

@@ -2,12 +2,14 @@
 
 #include <chat.h>
 #include <llama.h>
+#include <log.h>
 
 #include <algorithm>
 #include <mutex>
 #include <thread>
 
 #include "core/error.h"
+#include "core/log.h"
 #include "llm/sampler.h"
 
 namespace longhand {
@@ -142,8 +144,14 @@ class Run {
     bool more = true;
     for (;;) {
       for (std::size_t slot = 0; slot < slots_.size() && (more || held_); ++slot) {
-        if (!slots_[slot]) {
-          more = admit(static_cast<int>(slot), next);
+        if (slots_[slot]) {
+          continue;
+        }
+        if (!held_) {
+          more = hold(next);
+        }
+        if (!held_ || !admit(static_cast<int>(slot))) {
+          break;
         }
       }
       batch_.clear();
@@ -177,10 +185,9 @@ class Run {
     }
   }
 
-  /// Fills a slot with the held or next sequence. False once there are no more.
-  bool admit(int slot, const std::function<std::optional<Sequence>()>& next) {
-    std::optional<Sequence> sequence = held_ ? std::move(held_) : next();
-    held_.reset();
+  /// Prepares the next sequence. False once there are no more.
+  bool hold(const std::function<std::optional<Sequence>()>& next) {
+    std::optional<Sequence> sequence = next();
     if (!sequence) {
       return false;
     }
@@ -188,22 +195,26 @@ class Run {
         model_.tokenize(model_.render(shared_, sequence->turns) + sequence->opening);
     const auto differs = std::ranges::mismatch(prefix_, tokens).in1 - prefix_.begin();
     const int common = static_cast<int>(std::min<std::ptrdiff_t>(differs, std::ssize(tokens) - 1));
-    Active active{std::move(*sequence), {}, Tokens(tokens.begin() + common, tokens.end()), common};
-    active.reserved = static_cast<int>(active.waiting.size()) + sampling_.max_new_tokens;
-    if (active.reserved > free_cells_) {
-      const bool alone =
-          std::ranges::none_of(slots_, [](const auto& each) { return each.has_value(); });
-      if (alone) {
+    std::string text = sequence->opening;
+    held_.emplace(Active{std::move(*sequence), std::move(text),
+                         Tokens(tokens.begin() + common, tokens.end()), common});
+    held_->reserved = static_cast<int>(held_->waiting.size()) + sampling_.max_new_tokens;
+    return true;
+  }
+
+  /// Puts the held sequence into a slot. False where it must wait until another makes room.
+  bool admit(int slot) {
+    if (held_->reserved > free_cells_) {
+      if (std::ranges::none_of(slots_, [](const auto& each) { return each.has_value(); })) {
         fail(Kind::invalid_argument, "a prompt of {} tokens does not fit {}'s context; shorten it",
-             tokens.size(), model_.name_);
+             held_->position + std::ssize(held_->waiting), model_.name_);
       }
-      held_ = std::move(active.sequence);  // until another sequence makes room
-      return true;
+      return false;
     }
-    free_cells_ -= active.reserved;
-    active.text = active.sequence.opening;
-    llama_memory_seq_cp(memory_, 0, slot + 1, 0, common);
-    slots_[static_cast<std::size_t>(slot)] = std::move(active);
+    free_cells_ -= held_->reserved;
+    llama_memory_seq_cp(memory_, 0, slot + 1, 0, held_->position);
+    slots_[static_cast<std::size_t>(slot)] = std::move(*held_);
+    held_.reset();
     return true;
   }
 
@@ -263,7 +274,7 @@ class Run {
   llama_memory_t memory_;
   std::vector<std::optional<Active>> slots_;
   int free_cells_;
-  std::optional<Sequence> held_;
+  std::optional<Active> held_;  // the next one, prepared
   Batch batch_;
 };
 
@@ -280,7 +291,12 @@ Llama::Llama(const fs::path& gguf, const LlamaOptions& options) : options_(optio
     fail(Kind::corrupt, "{} is not a whole GGUF model: {}", gguf.string(), Log::shared().take());
   }
   vocab_ = llama_model_get_vocab(model_.get());
+  common_log_set_verbosity_thold(
+      LOG_LEVEL_ERROR);  // it says at each rendering that no parser is made
   templates_ = common_chat_templates_init(model_.get(), "");
+  if (!common_chat_templates_was_explicit(templates_.get())) {
+    spdlog::warn("{} has no chat template; ChatML is taken", gguf.string());
+  }
   name_ = gguf.stem().string();
   if (options_.threads <= 0) {
     options_.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
@@ -305,6 +321,7 @@ std::string Llama::render(const std::vector<Message>& shared,
   }
   inputs.add_generation_prompt = true;
   inputs.enable_thinking = false;
+  inputs.force_pure_content = true;  // the prompt alone: no parser for answers is worked out
   return common_chat_templates_apply(templates_.get(), inputs).prompt;
 }
 

@@ -13,7 +13,8 @@ struct LlamaOptions {
   int threads = 0;     // 0: as many as there are processors
 };
 
-/// Maps the file. Throws not_found, corrupt (not a GGUF, cut off, no chat template), out_of_memory.
+/// Maps the file. Throws not_found, corrupt (not a GGUF, cut off), out_of_memory. Warns where it
+/// has no chat template, and takes ChatML.
 std::unique_ptr<LanguageModel> load_llama(const fs::path& gguf, const LlamaOptions& options = {});
 
 }  // namespace longhand

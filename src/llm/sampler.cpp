@@ -49,7 +49,7 @@ int sample_token(std::vector<Candidate> candidates, const Sampling& sampling,
   }
   double kept = 0;
   std::size_t count = 0;
-  while (count < weights.size() && kept < sampling.top_p * total) {
+  while (count == 0 || (count < weights.size() && kept < sampling.top_p * total)) {
     kept += weights[count++];
   }
   double left = random.uniform() * kept;

@@ -30,6 +30,7 @@ void resolve(PaintRequest& request, const ModelDefaults& defaults, const Painter
   if (request.scheduler.empty()) {
     request.scheduler = defaults.scheduler.empty() ? painter.own_scheduler() : defaults.scheduler;
   }
+  painter.check(painting_of(request));
 }
 
 PaintOptions painting_of(const PaintRequest& request) {

@@ -64,7 +64,8 @@ struct DrawRequest : PaintRequest {
 UpsampleRequest upsampling_of(const PaintRequest& request, const ModelDefaults& defaults,
                               int max_tokens);
 
-/// Sets all that a request leaves open: seed (a new one), steps, guidance, size, scheduler.
+/// Sets all that a request leaves open: seed (a new one), steps, guidance, size, scheduler. Throws
+/// invalid_argument for what the painter cannot paint.
 void resolve(PaintRequest& request, const ModelDefaults& defaults, const Painter& painter);
 
 /// The painting that a resolved request asks for.

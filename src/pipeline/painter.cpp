@@ -81,7 +81,19 @@ Painter::Painter(const fs::path& folder, at::ScalarType dtype)
       autoencoder_(load_autoencoder(folder / "vae", dtype)),
       schedule_(
           SchedulerConfig::from_json(read_config(folder / "scheduler" / "scheduler_config.json"))) {
-  if (unet_.config().in_channels != autoencoder_->latent_channels()) {
+  const UNet2DConditionConfig& unet = unet_.config();
+  if (unet.cross_attention_dim != text_encoder_.config().hidden_size) {
+    fail(Kind::corrupt,
+         "{}: the unet reads text of width {} and the text encoder gives {}; they are not of one "
+         "model",
+         folder.string(), unet.cross_attention_dim, text_encoder_.config().hidden_size);
+  }
+  if (text_encoder_.config().vocab_size < ClipTokenizer::vocabulary_size) {
+    fail(Kind::corrupt, "{}: the text encoder knows {} tokens; CLIP's tokenizer has {}",
+         folder.string(), text_encoder_.config().vocab_size, ClipTokenizer::vocabulary_size);
+  }
+  if (unet.in_channels != autoencoder_->latent_channels() ||
+      unet.out_channels != unet.in_channels) {
     fail(Kind::corrupt,
          "{}: the unet takes {} channels and the vae gives {}; they are not of one model",
          folder.string(), unet_.config().in_channels, autoencoder_->latent_channels());
@@ -109,8 +121,14 @@ at::Tensor Painter::noise(const std::vector<Order>& orders, const PaintOptions& 
   return at::cat(each).contiguous(at::MemoryFormat::ChannelsLast);
 }
 
-std::vector<Image> Painter::paint(const std::vector<Order>& orders,
-                                  const PaintOptions& options) const {
+void Painter::check(const PaintOptions& options) const {
+  latent_side(options.height, autoencoder_->factor(), "height");
+  latent_side(options.width, autoencoder_->factor(), "width");
+  make_scheduler(options.scheduler, schedule_, options.steps);
+}
+
+std::vector<Image> Painter::painted(const std::vector<Order>& orders,
+                                    const PaintOptions& options) const {
   const c10::InferenceMode inference;
   const at::Tensor start = noise(orders, options);
   std::vector<std::string> captions = {""};
@@ -131,6 +149,18 @@ std::vector<Image> Painter::paint(const std::vector<Order>& orders,
     images.push_back(tensor_to_picture(pictures[i]));
   }
   return images;
+}
+
+std::vector<Image> Painter::paint(const std::vector<Order>& orders,
+                                  const PaintOptions& options) const {
+  try {
+    return painted(orders, options);
+  } catch (const c10::Error& error) {
+    const bool memory =
+        std::string_view(error.what()).find("allocate memory") != std::string_view::npos;
+    fail(memory ? Kind::out_of_memory : Kind::internal, "{}{}", error.what_without_backtrace(),
+         memory ? "; take a smaller size or fewer pictures at once" : "");
+  }
 }
 
 }  // namespace longhand

@@ -57,6 +57,9 @@ class Painter {
   /// invalid_argument for a size that the model cannot paint.
   std::vector<Image> paint(const std::vector<Order>& orders, const PaintOptions& options) const;
 
+  /// Throws invalid_argument for a size, a number of steps or a scheduler that it cannot paint
+  /// with.
+  void check(const PaintOptions& options) const;
   /// What captions are limited to, with the two marks.
   int max_tokens() const { return text_encoder_.config().max_position_embeddings; }
   /// The size that the model was trained at.
@@ -66,6 +69,7 @@ class Painter {
 
  private:
   Painter(const fs::path& folder, at::ScalarType dtype);
+  std::vector<Image> painted(const std::vector<Order>& orders, const PaintOptions& options) const;
   at::Tensor encode(const std::vector<std::string>& captions) const;
   at::Tensor noise(const std::vector<Order>& orders, const PaintOptions& options) const;
 

@@ -131,9 +131,11 @@ Caption Upsampler::choose(const UpsampleRow& row,
       verdict = own;
     }
   }
-  if (!request_.unguided && row.turns.empty() && verdict.score < keeps_enough) {
+  const bool loses_quote = verdict.quotes.kept < verdict.quotes.asked;
+  if (!request_.unguided && row.turns.empty() && (verdict.score < keeps_enough || loses_quote)) {
     const std::string joined = prompt_in_front(tidy(row.prompt), best, *tokenizer_, budget);
-    if (const Verdict own = judged(joined); own.score > verdict.score) {
+    const Verdict own = judged(joined);
+    if (own.score > verdict.score || own.quotes.kept > verdict.quotes.kept) {
       best = joined;
       verdict = own;
     }
@@ -179,7 +181,8 @@ void Upsampler::upsample(std::int64_t first,
                         (is_detailed(tidied) ||
                          tokenizer_->count(tidied) > request_.max_tokens - room_to_lengthen);
       if (kept) {
-        entry.caption = choose(entry.row, {tidied});
+        entry.caption =
+            choose(entry.row, {prompt_in_front(tidied, "", *tokenizer_, request_.max_tokens)});
         flush();
       } else {
         candidate = 0;
@@ -225,6 +228,9 @@ Caption Upsampler::upsample(const UpsampleRow& row) const {
   upsample(
       0, [&] { return std::exchange(waiting, std::nullopt); },
       [&](const Caption& caption) { result = caption; });
+  if (waiting) {  // a signal came before it was taken
+    throw_if_interrupted();
+  }
   return result;
 }
 

@@ -47,7 +47,7 @@ struct UpsampleRequest {
       field("temperature", &UpsampleRequest::temperature, "0 takes the likeliest", 0, 5),
       field("top_k", &UpsampleRequest::top_k, "tokens to choose among", 1, 1000),
       field("top_p", &UpsampleRequest::top_p, "probability to choose within", 0, 1),
-      field("batch", &UpsampleRequest::batch, "sequences decoded at once", 1, 1024),
+      field("batch", &UpsampleRequest::batch, "sequences decoded at once", 1, 255),
       field("unguided", &UpsampleRequest::unguided,
             "the model's own words: no budget, no openings, no prompt in front"),
   };

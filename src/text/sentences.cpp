@@ -11,6 +11,7 @@ namespace longhand {
 namespace {
 
 constexpr std::size_t longest_prompt = 64 << 10;
+constexpr std::size_t longest_token = 64;  // bytes; CLIP's longest has 32
 
 bool is_closing(char c) { return c == '"' || c == '\'' || c == ')' || c == ']'; }
 bool is_mark(char c) { return c == '.' || c == '!' || c == '?'; }
@@ -76,16 +77,37 @@ std::string as_sentence(std::string_view clause) {
   return ends_finished(text) ? text : text + ".";
 }
 
-/// Without the bytes of a last character that was cut in two.
-std::string whole_characters(std::string text) {
-  while (!text.empty()) {
-    std::int32_t at = static_cast<std::int32_t>(text.size());
+/// Without bytes that are no whole character: a language model's pieces may be parts of one.
+std::string whole_characters(std::string_view text) {
+  std::string whole;
+  const auto length = static_cast<std::int32_t>(text.size());
+  for (std::int32_t at = 0; at < length;) {
+    const std::int32_t start = at;
     UChar32 point = 0;
-    U8_PREV(text.data(), 0, at, point);
+    U8_NEXT(text.data(), at, length, point);
     if (point >= 0) {
-      break;
+      whole += text.substr(static_cast<std::size_t>(start), static_cast<std::size_t>(at - start));
     }
-    text.pop_back();
+  }
+  return whole;
+}
+
+/// The beginning that `max_tokens` could hold at best: a word is at least a token, a token at most
+/// `longest_token` bytes. Keeps the work on a long text within bounds.
+std::string_view within_reach(std::string_view text, int max_tokens) {
+  const auto limit = static_cast<std::size_t>(max_tokens) * longest_token;
+  if (text.size() > limit) {
+    std::size_t end = limit;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) {
+      --end;
+    }
+    text = text.substr(0, end);
+  }
+  int spaces = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == ' ' && ++spaces > max_tokens) {
+      return text.substr(0, i);
+    }
   }
   return text;
 }
@@ -107,7 +129,7 @@ bool ends_finished(std::string_view text) {
 }
 
 std::string cut_to_fit(std::string_view whole, const ClipTokenizer& tokenizer, int max_tokens) {
-  const std::string_view text = stripped(whole);
+  const std::string_view text = within_reach(stripped(whole), max_tokens);
   if (text.empty()) {
     return {};
   }
@@ -134,6 +156,7 @@ std::string cut_to_fit(std::string_view whole, const ClipTokenizer& tokenizer, i
   }
   // One word longer than the budget: as many of its tokens as fit.
   std::vector<int> ids = tokenizer.encode(text);
+  ids.resize(std::min(ids.size(), static_cast<std::size_t>(max_tokens)));
   while (!ids.empty()) {
     ids.pop_back();
     std::string part = as_sentence(whole_characters(tokenizer.decode(ids)));
@@ -146,7 +169,7 @@ std::string cut_to_fit(std::string_view whole, const ClipTokenizer& tokenizer, i
 
 std::string tidy(std::string_view raw) {
   std::string text;
-  for (const char c : raw) {
+  for (const char c : whole_characters(raw)) {
     const bool space = static_cast<unsigned char>(c) <= ' ' || c == 0x7f;
     if (!space) {
       text += c;

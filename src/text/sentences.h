@@ -17,8 +17,9 @@ bool ends_finished(std::string_view text);
 /// only for empty text.
 std::string cut_to_fit(std::string_view text, const ClipTokenizer& tokenizer, int max_tokens);
 
-/// White space folded to single spaces, control characters and a chat model's surroundings
-/// (quotation marks around the whole, a leading "Caption:" and the like) removed.
+/// White space folded to single spaces; control characters, bytes that are no whole character and a
+/// chat model's surroundings (quotation marks around the whole, a leading "Caption:" and the like)
+/// removed.
 std::string tidy(std::string_view text);
 
 /// True for a prompt that is already a detailed description and is to be kept (by words and

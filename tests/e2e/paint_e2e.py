@@ -92,6 +92,10 @@ class BadInput(Case):
         self.refused(2, "scheduler", "draw", "a cat", *QUICK, "--scheduler", "magic", "-o", self.folder / "x.png")
         self.refused(2, "steps", "draw", "a cat", "--no-upsample", "--steps", 0, "-o", self.folder / "x.png")
         self.refused(2, "empty", "draw", "", *QUICK)
+        self.refused(2, "leave the prompt out", "draw", "a cat", "--like", self.folder / "x.png")
+        out = self.folder / "pairs"
+        self.refused(2, "scheduler", "compare", "--prompts", "drawbench", "--scheduler", "magic", "-o", out)
+        self.assertFalse(out.exists())
         (self.folder / "cut.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 9)
         self.refused(4, "cut", "show", self.folder / "cut.png")
         self.refused(3, "none.png", "draw", "--like", self.folder / "none.png")

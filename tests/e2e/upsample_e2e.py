@@ -1,10 +1,11 @@
 """longhand upsample with the real language model: captions that fit, resuming, and bad input."""
 import os
 import signal
+import subprocess
 import time
 import unittest
 
-from support import ROOT, Case
+from support import BINARY, ROOT, Case
 
 GGUF = ROOT / ".deps" / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
 
@@ -117,6 +118,17 @@ class BadInput(Case):
 
     def test_an_endpoint_that_refuses(self):
         self.refused(6, "127.0.0.1:9", "upsample", "--llm", "http://127.0.0.1:9/v1", "--llm-model", "x", "a cat")
+
+    def test_arguments_that_do_not_go_together(self):
+        self.refused(2, "--prompts", "upsample", "a cat", "-o", self.folder / "x.jsonl")
+        self.refused(2, "--of", "upsample", "--modify", "make it red")
+        own = self.folder / "own.txt"
+        own.write_text("a cat\n")
+        self.refused(2, "read from", "upsample", "--prompts", own, "-o", own)
+        self.assertEqual(own.read_text(), "a cat\n")
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([BINARY, "world", "--list"], stdout=full, stderr=subprocess.DEVNULL)
+        self.assertEqual(done.returncode, 6)
 
     def test_templates(self):
         (self.folder / "t.json").write_text('{"name": "x", "system": "y", "user": "no place"}')

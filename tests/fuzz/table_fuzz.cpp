@@ -1,5 +1,8 @@
 // Any bytes as CSV, TSV and JSONL: rows of as many cells as there are columns; a broken row throws
 // and reading goes on.
+#include <fmt/format.h>
+#include <unistd.h>
+
 #include <cstdlib>
 #include <sstream>
 
@@ -33,7 +36,8 @@ void read_delimited(const std::string& text, char separator) {
 }
 
 void read_json_lines(const std::string& text) {
-  const longhand::fs::path path = longhand::fs::temp_directory_path() / "longhand-fuzz.jsonl";
+  static const longhand::fs::path path =
+      longhand::fs::temp_directory_path() / fmt::format("longhand-fuzz-{}.jsonl", getpid());
   longhand::write_file_atomically(path, text);
   std::unique_ptr<longhand::RowReader> reader;
   try {

@@ -164,9 +164,11 @@ TEST_CASE("pictures are within the Parquet, and are written again where their fi
   write_numbered(path, 3, 4);
   CHECK(read_file(file) == bytes);
 
-  RowWriter writer(path, columns);
-  writer.append({std::string("a"), {}, {}, std::string("images/absent.png")});
-  CHECK_THROWS_WITH_AS(writer.finish(), doctest::Contains("absent.png"), Error);
+  {
+    RowWriter writer(path, columns);
+    writer.append({std::string("a"), {}, {}, std::string("images/absent.png")});
+    CHECK_THROWS_WITH_AS(writer.finish(), doctest::Contains("absent.png"), Error);
+  }
   CHECK(read_all(path).size() == 4);
   CHECK(RowWriter(path, columns).existing().size() == 5);
 }

@@ -55,11 +55,11 @@ TEST_CASE("what is written comes back, and a second writer goes on after it") {
         writer.append({text + "p", text, std::int64_t{7}});
       }
     }
-    const RowWriter writer(path, columns, {.text_column = "Caption"});
-    REQUIRE(writer.existing().size() == 2 * nasty.size());
+    const auto rows = RowWriter(path, columns, {.text_column = "Caption"}).existing();
+    REQUIRE(rows.size() == 2 * nasty.size());
     for (std::size_t i = 0; i < nasty.size(); ++i) {
-      CHECK(writer.existing()[i][1] == nasty[i]);
-      CHECK(writer.existing()[i][2] == "7");
+      CHECK(rows[i][1] == nasty[i]);
+      CHECK(rows[i][2] == "7");
     }
     CHECK(read_all(path).size() == 2 * nasty.size());
     CHECK_THROWS_AS(RowWriter(path, {{"Other"}}), Error);
@@ -182,4 +182,57 @@ TEST_CASE("random bytes never do worse than an error") {
       }
     }
   }
+}
+
+TEST_CASE("a file that is not of this table is left as it is") {
+  const Scratch scratch;
+  for (const auto& [name, text] :
+       std::vector<std::pair<const char*, const char*>>{{"a.csv", "Prompts,Category\na cat,x"},
+                                                        {"b.csv", "one line"},
+                                                        {"c.jsonl", "{\"other\": 1"},
+                                                        {"d.txt", "a red car"}}) {
+    write(scratch.folder / name, text);
+    CHECK_THROWS_AS(RowWriter(scratch.folder / name, columns, {.text_column = "Caption"}), Error);
+    CHECK(read_file(scratch.folder / name) == text);
+  }
+  write(scratch.folder / "e.jsonl", "{\"Prompt\":\"a\",\"Capt");  // our own first row, cut off
+  CHECK(RowWriter(scratch.folder / "e.jsonl", columns, {.text_column = "Caption"})
+            .existing()
+            .empty());
+}
+
+TEST_CASE("one run at a time writes a table") {
+  const Scratch scratch;
+  const RowWriter first(scratch.folder / "x.jsonl", columns, {.text_column = "Caption"});
+  CHECK_THROWS_WITH_AS(RowWriter(scratch.folder / "x.jsonl", columns, {.text_column = "Caption"}),
+                       doctest::Contains("another run"), Error);
+}
+
+TEST_CASE("byte order marks, line ends of other systems, and lines before the first whole one") {
+  const Scratch scratch;
+  const fs::path csv = scratch.folder / "x.csv";
+  write(csv, "\xef\xbb\xbf\"Prompt\",\"Caption\",\"Seed\"\r\n\"a\r\nb\",c,1\r\n");
+  CHECK(RowReader::open(csv)->columns() == std::vector<std::string>{"Prompt", "Caption", "Seed"});
+  CHECK(read_all(csv) == std::vector<std::vector<std::string>>{{"a\r\nb", "c", "1"}});
+  write(scratch.folder / "x.txt",
+        "\xef\xbb\xbf"
+        "a cat\n");
+  CHECK(read_all(scratch.folder / "x.txt")[0][0] == "a cat");
+  const fs::path jsonl = scratch.folder / "x.jsonl";
+  write(jsonl, "{broken\n{\"prompt\":\"a\"}\n");
+  const auto reader = RowReader::open(jsonl);
+  CHECK_THROWS_WITH_AS(reader->next(), doctest::Contains("row 1"), Error);
+  CHECK(reader->next()->at(0) == "a");
+}
+
+TEST_CASE("an open quotation mark at the head of a large file is found in one pass") {
+  const Scratch scratch;
+  std::string text = "Prompt,Caption,Seed\n\"open,b,1\n";
+  for (int i = 0; i < 100000; ++i) {
+    text += "a prompt of some words,b,2\n";
+  }
+  write(scratch.folder / "x.csv", text);
+  const auto reader = RowReader::open(scratch.folder / "x.csv");
+  CHECK_THROWS_WITH_AS(reader->next(), doctest::Contains("row 1"), Error);
+  CHECK(reader->next()->at(0) == "a prompt of some words");
 }

@@ -125,6 +125,34 @@ TEST_CASE("a detailed prompt is kept") {
   CHECK(captions[0].caption == detailed);
 }
 
+TEST_CASE("a detailed prompt without a full stop keeps its last clause") {
+  const std::string detailed =
+      "A wide photograph of an old stone bridge over a green river at dawn, with mist on the "
+      "water. "
+      "Two fishermen in a wooden boat below it, and a row of poplars behind, painted in warm light";
+  const auto captions = run(
+      [](const Sequence&) -> std::string {
+        FAIL("asked");
+        return "";
+      },
+      {detailed}, {});
+  REQUIRE(captions.size() == 1);
+  CHECK(captions[0].caption == detailed + ".");
+}
+
+TEST_CASE("a quotation is kept letter for letter, however much else is") {
+  const auto captions = run(
+      [](const Sequence&) {
+        return std::string(
+            "A cheerful baker in a bright apron holds a wooden sign that says open beside fresh "
+            "bread "
+            "and warm cakes.");
+      },
+      {"A cheerful baker holds a wooden sign that says 'Open' beside fresh bread and warm cakes"},
+      {});
+  CHECK(captions[0].caption.find("'Open'") != std::string::npos);
+}
+
 TEST_CASE("random streams belong to a row and a candidate") {
   std::map<std::int64_t, std::uint64_t> whole, part;
   const auto record = [](std::map<std::int64_t, std::uint64_t>& into) {
@@ -228,6 +256,7 @@ TEST_CASE("sampling keeps to top-k, top-p and the bias") {
   Random random({1});
   const auto none = [](int) { return 0.0F; };
   CHECK(sample_token(top, {0, 3, 1, 9}, none, random) == 1);
+  CHECK(sample_token(top, {1, 3, 0, 9}, none, random) == 1);
   int seen[5] = {};
   for (int i = 0; i < 500; ++i) {
     ++seen[sample_token(top, {1, 3, 0.95, 9}, none, random)];

@@ -121,3 +121,23 @@ TEST_CASE("quotes within quotes are demands of their own") {
             .judge("a sign says \"it's 'late'\" there.")
             .quotes.kept >= 1);
 }
+
+TEST_CASE("halves of characters, as a language model's pieces may be, are passed over") {
+  CHECK(tidy("a cat \xf0\x9f") == "a cat");
+  CHECK(tidy("\x90\xb1 a cat \xf0\x9f\x90\xb1.") == "a cat \xf0\x9f\x90\xb1.");
+}
+
+TEST_CASE("long texts are cut without working through all of them") {
+  const auto tokenizer = ClipTokenizer::shared();
+  std::string words, sentences, one(60000, 'x');
+  for (int i = 0; i < 15000; ++i) {
+    words += "cat ";
+    sentences += "A. ";
+  }
+  for (const std::string& text : {words, sentences, one}) {
+    const std::string cut = cut_to_fit(text, *tokenizer, 77);
+    CHECK(tokenizer->count(cut) <= 77);
+    CHECK_FALSE(cut.empty());
+    CHECK(tokenizer->count(prompt_in_front(text, "A cat.", *tokenizer, 77)) <= 77);
+  }
+}
