@@ -34,17 +34,20 @@ void compare(const Upsampler& upsampler, const Painter& painter, const PaintRequ
              const std::function<void(const Pair&)>& done) {
   std::vector<Pair> waiting;
   auto asked = Clock::now();
+  double lengthening = 0;  // of those that wait
   const auto paint_waiting = [&] {
     paint_pairs(painter, resolved, waiting);
-    for (const Pair& pair : waiting) {
+    for (Pair& pair : waiting) {
+      pair.upsample_seconds = lengthening / static_cast<double>(waiting.size());
       done(pair);
     }
     waiting.clear();
+    lengthening = 0;
   };
   upsampler.upsample(first, next, [&](const Caption& caption) {
     Pair pair;
     pair.caption = caption;
-    pair.upsample_seconds = seconds_since(asked);
+    lengthening += seconds_since(asked);
     waiting.push_back(std::move(pair));
     if (std::ssize(waiting) == batch) {
       paint_waiting();

@@ -14,8 +14,8 @@ struct Pair {
   Caption caption;
   std::int64_t seed = 0;
   Image as_typed, lengthened;
-  double upsample_seconds = 0;  // waited for its caption
-  double paint_seconds = 0;     // of the batch that it was painted in, its share
+  // Its share of what its batch of rows took: many are lengthened and painted at once.
+  double upsample_seconds = 0, paint_seconds = 0;
 };
 
 /// Lengthens rows first, first + 1, … and paints them, `batch` rows at once. A row's seed is the
