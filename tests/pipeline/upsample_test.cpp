@@ -110,34 +110,21 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("a detailed prompt is kept") {
-  const std::string detailed =
-      "A wide photograph of an old stone bridge over a green river at dawn, with mist on the "
-      "water, two "
-      "fishermen in a wooden boat below it, and a row of poplars behind, painted in warm light.";
-  const auto captions = run(
-      [](const Sequence&) -> std::string {
-        FAIL("asked");
-        return "";
-      },
-      {detailed}, {});
-  REQUIRE(captions.size() == 1);
-  CHECK(captions[0].caption == detailed);
-}
-
-TEST_CASE("a detailed prompt without a full stop keeps its last clause") {
+TEST_CASE("a detailed prompt is kept, and made a finished sentence") {
   const std::string detailed =
       "A wide photograph of an old stone bridge over a green river at dawn, with mist on the "
       "water. "
       "Two fishermen in a wooden boat below it, and a row of poplars behind, painted in warm light";
-  const auto captions = run(
-      [](const Sequence&) -> std::string {
-        FAIL("asked");
-        return "";
-      },
-      {detailed}, {});
-  REQUIRE(captions.size() == 1);
-  CHECK(captions[0].caption == detailed + ".");
+  for (const std::string& prompt : {detailed, detailed + "."}) {
+    const auto captions = run(
+        [](const Sequence&) -> std::string {
+          FAIL("asked");
+          return "";
+        },
+        {prompt}, {});
+    REQUIRE(captions.size() == 1);
+    CHECK(captions[0].caption == detailed + ".");
+  }
 }
 
 TEST_CASE("a quotation is kept letter for letter, however much else is") {
