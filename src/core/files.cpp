@@ -118,6 +118,16 @@ MappedFile::MappedFile(const fs::path& path) {
   bytes_ = {static_cast<const std::byte*>(address), size};
 }
 
+void MappedFile::forget(std::span<const std::byte> part) {
+  const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto address = reinterpret_cast<std::uintptr_t>(part.data());
+  const std::uintptr_t begin = (address + page - 1) / page * page;
+  const std::uintptr_t end = (address + part.size()) / page * page;
+  if (begin < end) {
+    madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+  }
+}
+
 fs::path home() {
   if (const char* set = std::getenv("LONGHAND_HOME")) {
     return set;

@@ -28,6 +28,9 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return bytes_; }
   /// Keeps the mapping alive (for tensors that point into it).
   std::shared_ptr<const void> owner() const { return owner_; }
+  /// Gives back the memory of a part of a mapping that will not be read again; reading it all the
+  /// same reads the file anew.
+  static void forget(std::span<const std::byte> part);
 
  private:
   std::shared_ptr<const void> owner_;

@@ -7,7 +7,7 @@ ResnetBlock2D::ResnetBlock2D(const Scope& scope, int in, int out, int time_chann
     : norm1(scope / "norm1", groups, in, epsilon),
       conv1(scope / "conv1", in, out, 3, 1, 1),
       norm2(scope / "norm2", groups, out, epsilon),
-      conv2(scope / "conv2", out, out, 3, 1, 1) {
+      conv2(scope / "conv2", out, out, 3, 1, 1, true, Init::zeros) {
   if (time_channels > 0) {
     time_emb_proj.emplace(scope / "time_emb_proj", time_channels, out);
   }
@@ -85,9 +85,9 @@ Transformer2DModel::Transformer2DModel(const Scope& scope, int channels, int con
                                     heads);
   }
   if (use_linear_projection) {
-    linear_out.emplace(scope / "proj_out", channels, channels);
+    linear_out.emplace(scope / "proj_out", channels, channels, true, Init::zeros);
   } else {
-    conv_out.emplace(scope / "proj_out", channels, channels, 1);
+    conv_out.emplace(scope / "proj_out", channels, channels, 1, 1, 0, true, Init::zeros);
   }
 }
 

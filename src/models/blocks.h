@@ -1,4 +1,5 @@
-// Blocks that the autoencoders and UNets are made of; names as in diffusers.
+// Blocks that the autoencoders and UNets are made of; names as in diffusers. In training each
+// residual branch starts at zero (Dhariwal and Nichol 2021, zero_module).
 #pragma once
 
 #include <optional>

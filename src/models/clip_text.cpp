@@ -28,10 +28,11 @@ CLIPLayer::CLIPLayer(const Scope& scope, const CLIPTextConfig& config)
     : q_proj(scope / "self_attn" / "q_proj", config.hidden_size, config.hidden_size),
       k_proj(scope / "self_attn" / "k_proj", config.hidden_size, config.hidden_size),
       v_proj(scope / "self_attn" / "v_proj", config.hidden_size, config.hidden_size),
-      out_proj(scope / "self_attn" / "out_proj", config.hidden_size, config.hidden_size),
+      out_proj(scope / "self_attn" / "out_proj", config.hidden_size, config.hidden_size, true,
+               Init::zeros),
       layer_norm1(scope / "layer_norm1", config.hidden_size, config.layer_norm_eps),
       fc1(scope / "mlp" / "fc1", config.hidden_size, config.intermediate_size),
-      fc2(scope / "mlp" / "fc2", config.intermediate_size, config.hidden_size),
+      fc2(scope / "mlp" / "fc2", config.intermediate_size, config.hidden_size, true, Init::zeros),
       layer_norm2(scope / "layer_norm2", config.hidden_size, config.layer_norm_eps),
       heads(config.num_attention_heads),
       activation(config.hidden_act) {}
@@ -55,10 +56,10 @@ CLIPTextModel::CLIPTextModel(Weights& weights, const Scope& root, const CLIPText
     : config_(config),
       token_embedding_(
           (root / "embeddings" / "token_embedding")
-              .take("weight", {config.vocab_size, config.hidden_size}, Init::normal_002)),
+              .take("weight", {config.vocab_size, config.hidden_size}, Init::normal)),
       position_embedding_((root / "embeddings" / "position_embedding")
                               .take("weight", {config.max_position_embeddings, config.hidden_size},
-                                    Init::normal_002)),
+                                    Init::normal_03)),
       final_layer_norm_(root / "final_layer_norm", config.hidden_size, config.layer_norm_eps) {
   for (int i = 0; i < config.num_hidden_layers; ++i) {
     layers_.emplace_back(root / "encoder" / "layers" / i, config);

@@ -77,7 +77,7 @@ UNet2DConditionModel::UNet2DConditionModel(Weights& weights, const UNet2DConditi
       conv_norm_out_(Scope(weights) / "conv_norm_out", config.norm_num_groups,
                      config.block_out_channels[0], config.norm_eps),
       conv_out_(Scope(weights) / "conv_out", config.block_out_channels[0], config.out_channels, 3,
-                1, 1) {
+                1, 1, true, Init::zeros) {
   const int levels = static_cast<int>(config.block_out_channels.size());
   for (int i = 0; i < levels; ++i) {
     down_blocks_.push_back(down_level(Scope(weights) / "down_blocks" / i, i));

@@ -11,9 +11,15 @@ Linear::Linear(const Scope& scope, int in, int out, bool with_bias, Init init)
   if (with_bias) {
     bias = scope.take("bias", {out}, Init::zeros);
   }
+  if (scope.packs()) {
+    weight = pack_linear(weight);
+    scope.forget("weight");
+  }
 }
 
-Tensor Linear::forward(const Tensor& x) const { return at::linear(x, weight, bias); }
+Tensor Linear::forward(const Tensor& x) const {
+  return weight.is_mkldnn() ? packed_linear(x, weight, bias) : at::linear(x, weight, bias);
+}
 
 Conv2d::Conv2d(const Scope& scope, int in, int out, int kernel, int stride, int padding,
                bool with_bias, Init init)
@@ -23,10 +29,14 @@ Conv2d::Conv2d(const Scope& scope, int in, int out, int kernel, int stride, int 
   if (with_bias) {
     bias = scope.take("bias", {out}, Init::zeros);
   }
+  if (scope.packs()) {
+    weight = Tensor();
+    pack = std::make_shared<ConvolutionPack>(scope.channels_last("weight"), stride, padding);
+  }
 }
 
 Tensor Conv2d::forward(const Tensor& x) const {
-  return at::conv2d(x, weight, bias, stride, padding);
+  return pack ? pack->forward(x, bias) : at::conv2d(x, weight, bias, stride, padding);
 }
 
 GroupNorm::GroupNorm(const Scope& scope, int groups, int channels, double epsilon)

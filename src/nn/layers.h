@@ -5,25 +5,27 @@
 #include <optional>
 #include <string>
 
+#include "nn/packing.h"
 #include "nn/weights.h"
 
 namespace longhand {
 
 using at::Tensor;
 
-/// y = x Wᵀ + b. weight [out, in], bias [out].
+/// y = x Wᵀ + b. weight [out, in], bias [out]; packed where the scope packs.
 struct Linear {
   Linear(const Scope& scope, int in, int out, bool with_bias = true, Init init = Init::fan_in);
   Tensor forward(const Tensor& x) const;
   Tensor weight, bias;
 };
 
-/// weight [out, in, kernel, kernel], bias [out].
+/// weight [out, in, kernel, kernel], bias [out]; packed where the scope packs.
 struct Conv2d {
   Conv2d(const Scope& scope, int in, int out, int kernel, int stride = 1, int padding = 0,
          bool with_bias = true, Init init = Init::fan_in);
   Tensor forward(const Tensor& x) const;
-  Tensor weight, bias;
+  Tensor weight, bias;  // the weight is undefined where it is packed
+  std::shared_ptr<const ConvolutionPack> pack;
   int stride, padding;
 };
 

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "io/safetensors.h"
+#include "nn/packing.h"
 
 namespace longhand {
 namespace {
@@ -60,12 +61,10 @@ at::Tensor initial(at::IntArrayRef shape, Init init) {
       return tensor.fill_(1.0);
     case Init::fan_in:
       return tensor.uniform_(-bound, bound);
-    case Init::normal_002:
-      return tensor.normal_(0.0, 0.02);
-    case Init::xavier: {
-      const double limit = std::sqrt(6.0 / static_cast<double>(shape[0] + fan_in));
-      return tensor.uniform_(-limit, limit);
-    }
+    case Init::normal:
+      return tensor.normal_(0.0, 1.0);
+    case Init::normal_03:
+      return tensor.normal_(0.0, 0.3);
   }
   fail(Kind::internal, "unknown Init");
 }
@@ -83,12 +82,13 @@ void list_keys(std::string& message, const char* what, const std::vector<std::st
 
 Weights Weights::mapped(const std::vector<fs::path>& files, at::ScalarType dtype) {
   Weights weights(Source::files);
+  weights.dtype_ = dtype;
   for (const fs::path& path : files) {
     const Safetensors file(path);
     weights.origin_ += (weights.origin_.empty() ? "" : ", ") + path.string();
     for (const auto& [name, stored] : file.tensors()) {
-      const at::Tensor view = view_of(stored, file.owner(), path.string() + ": " + name);
-      weights.stored_[name] = view.is_floating_point() ? view.to(dtype) : view;
+      weights.stored_[name] = {view_of(stored, file.owner(), path.string() + ": " + name),
+                               stored.bytes};
     }
   }
   return weights;
@@ -101,6 +101,26 @@ Weights Weights::fresh(std::uint64_t seed) {
 
 Weights Weights::shapes() { return Weights(Source::meta); }
 
+bool Weights::packs() const { return source_ == Source::files && packing_helps(dtype_); }
+
+std::function<at::Tensor()> Weights::channels_last(const std::string& name) const {
+  const auto found = stored_.find(name);
+  if (found == stored_.end()) {
+    return [] { return at::Tensor(); };  // finish() reports it
+  }
+  return [stored = found->second, dtype = dtype_] {
+    at::Tensor copy = stored.view.to(dtype).contiguous(at::MemoryFormat::ChannelsLast);
+    MappedFile::forget(stored.bytes);
+    return copy;
+  };
+}
+
+void Weights::forget(const std::string& name) const {
+  if (const auto found = stored_.find(name); found != stored_.end()) {
+    MappedFile::forget(found->second.bytes);
+  }
+}
+
 at::Tensor Weights::take(const std::string& name, at::IntArrayRef shape, Init init) {
   at::Tensor tensor;
   if (source_ == Source::random) {
@@ -110,15 +130,22 @@ at::Tensor Weights::take(const std::string& name, at::IntArrayRef shape, Init in
   } else if (const auto found = stored_.find(name); found == stored_.end()) {
     missing_.push_back(name);
     tensor = at::zeros(shape);
-  } else if (found->second.sizes() != shape) {
+  } else if (found->second.view.sizes() != shape) {
     misshapen_.push_back(fmt::format("{} is [{}], expected [{}]", name,
-                                     fmt::join(found->second.sizes(), ", "),
+                                     fmt::join(found->second.view.sizes(), ", "),
                                      fmt::join(shape, ", ")));
     tensor = at::zeros(shape);
   } else {
-    tensor = found->second;
+    const at::Tensor& view = found->second.view;
+    tensor = view.is_floating_point() ? view.to(dtype_) : view;
+    if (!tensor.is_alias_of(view)) {
+      forget(name);
+    }
   }
-  taken_[name] = tensor;
+  taken_.insert(name);
+  if (source_ == Source::random) {
+    parameters_[name] = tensor;
+  }
   return tensor;
 }
 

@@ -3,8 +3,10 @@
 // checkpoints, fresh training and lists of keys.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -13,26 +15,35 @@
 
 namespace longhand {
 
-/// How a tensor starts in training; fan_in as in torch's default for linear and convolution.
-enum class Init { zeros, ones, fan_in, normal_002, xavier };
+/// How a tensor starts in training; fan_in as in torch's default for linear and convolution; normal
+/// with the standard deviation 1 or 0.3.
+enum class Init { zeros, ones, fan_in, normal, normal_03 };
 
 class Weights {
  public:
-  /// Tensors of one or more safetensors files. Those whose type is `dtype` point into the mapping;
-  /// the others are converted once. Throws not_found, corrupt.
+  /// Tensors of one or more safetensors files, for painting. Those whose type is `dtype` point into
+  /// the mapping; the others are converted as they are taken. Throws not_found, corrupt.
   static Weights mapped(const std::vector<fs::path>& files, at::ScalarType dtype);
   /// Random tensors for training, float32, from torch's CPU generator at `seed`.
   static Weights fresh(std::uint64_t seed);
   /// Names and shapes only (meta tensors): for key lists without weights.
   static Weights shapes();
 
+  /// True where layers lay their weights out for oneDNN once (nn/packing.h) instead of at each call.
+  bool packs() const;
+  /// A tensor of the files, channels-last, each time anew: for layouts that are made more than once
+  /// and need not keep it in memory.
+  std::function<at::Tensor()> channels_last(const std::string& name) const;
+  /// The file's pages of a tensor that was packed or converted are not read again.
+  void forget(const std::string& name) const;
+
   /// The tensor called `name`. A missing or misshapen one is noted, to be reported by finish().
   at::Tensor take(const std::string& name, at::IntArrayRef shape, Init init);
   /// Throws corrupt, listing every missing, misshapen and unexpected key, for the model called
   /// `what`.
   void finish(const std::string& what);
-  /// What was taken, by name: a trainer's parameters.
-  const std::map<std::string, at::Tensor>& taken() const { return taken_; }
+  /// What fresh() made, by name: a trainer's parameters.
+  const std::map<std::string, at::Tensor>& parameters() const { return parameters_; }
   /// True where the files have such a tensor.
   bool contains(const std::string& name) const { return stored_.contains(name); }
   /// Keys that a checkpoint may carry without a use (position_ids and the like).
@@ -41,11 +52,17 @@ class Weights {
  private:
   enum class Source { files, random, meta };
   explicit Weights(Source source) : source_(source) {}
+  struct Stored {
+    at::Tensor view;
+    std::span<const std::byte> bytes;
+  };
 
   Source source_;
+  at::ScalarType dtype_ = at::kFloat;
   std::string origin_;
-  std::map<std::string, at::Tensor> stored_, taken_;
-  std::set<std::string> ignored_;
+  std::map<std::string, Stored> stored_;
+  std::map<std::string, at::Tensor> parameters_;
+  std::set<std::string> taken_, ignored_;
   std::vector<std::string> missing_, misshapen_;
 };
 
@@ -61,6 +78,11 @@ class Scope {
   at::Tensor take(const std::string& name, at::IntArrayRef shape, Init init) const {
     return weights_->take((*this / name).prefix_, shape, init);
   }
+  bool packs() const { return weights_->packs(); }
+  std::function<at::Tensor()> channels_last(const std::string& name) const {
+    return weights_->channels_last((*this / name).prefix_);
+  }
+  void forget(const std::string& name) const { weights_->forget((*this / name).prefix_); }
 
  private:
   Weights* weights_;

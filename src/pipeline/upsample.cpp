@@ -182,7 +182,8 @@ void Upsampler::upsample(std::int64_t first,
                          tokenizer_->count(tidied) > request_.max_tokens - room_to_lengthen);
       if (kept) {
         entry.caption =
-            choose(entry.row, {prompt_in_front(tidied, "", *tokenizer_, request_.max_tokens)});
+            choose(entry.row, {prompt_in_front(tidied, "", *tokenizer_, request_.max_tokens),
+                               cut_at_word(tidied, *tokenizer_, request_.max_tokens)});
         flush();
       } else {
         candidate = 0;

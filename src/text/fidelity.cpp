@@ -222,6 +222,40 @@ bool holds_after(const Words& words, const Words& stems, const std::string& colo
   return false;
 }
 
+/// Numbers and colours that the caption gives to a noun of the prompt's, beside those that the
+/// prompt gives it: "red apple" or "the apple is red" where a green one was asked for.
+std::vector<std::string> contradictions_of(const std::vector<Demand>& demands, const Words& words,
+                                           const Words& stems) {
+  std::map<std::pair<Demand::Kind, std::string>, std::set<std::string>> asked;  // values by noun
+  for (const Demand& demand : demands) {
+    if (demand.kind == Demand::Kind::number || demand.kind == Demand::Kind::colour) {
+      asked[{demand.kind, demand.stems[1]}].insert(demand.stems[0]);
+    }
+  }
+  std::set<std::string> found;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const bool colour = colours().contains(words[i]);
+    const std::string value = colour ? stems[i] : normal_number(words[i]);
+    if (value.empty()) {
+      continue;
+    }
+    const auto against = [&](std::size_t noun) {
+      const auto values =
+          asked.find({colour ? Demand::Kind::colour : Demand::Kind::number, stems[noun]});
+      if (values != asked.end() && !values->second.contains(value)) {
+        found.insert(words[i] + " " + words[noun]);
+      }
+    };
+    if (i + 1 < words.size()) {
+      against(i + 1);
+    }
+    if (colour && i > 1 && (words[i - 1] == "is" || words[i - 1] == "are")) {
+      against(i - 2);
+    }
+  }
+  return {found.begin(), found.end()};
+}
+
 }  // namespace
 
 Demands::Demands(std::string_view prompt) {
@@ -310,6 +344,8 @@ Verdict Demands::judge(std::string_view caption) const {
       verdict.lost.push_back(demand.text);
     }
   }
+  verdict.contradictions = contradictions_of(demands_, words, stems);
+  weight_asked += 2 * static_cast<double>(verdict.contradictions.size());
   verdict.repetition = repetition(caption);
   const double share = weight_asked == 0 ? 1 : weight_kept / weight_asked;
   verdict.score = std::max(0.0, share - verdict.repetition);

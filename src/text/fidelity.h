@@ -25,9 +25,12 @@ struct Kept {
 
 struct Verdict {
   /// 0…1. Demands weigh 4 (quotes: they are exact or wrong), 2 (numbers and colours with their
-  /// nouns, where DALL·E 3's own failures lie), 1 (words and relations); less `repetition`.
+  /// nouns, where DALL·E 3's own failures lie; a contradiction counts as one lost), 1 (words and
+  /// relations); less `repetition`.
   double score = 1;
   std::vector<std::string> lost;
+  /// What the caption says of a thing against the prompt: "red apple" where a green one was asked.
+  std::vector<std::string> contradictions;
   Kept words, numbers, colours, relations, quotes;
   double repetition = 0;
 };

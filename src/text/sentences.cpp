@@ -147,6 +147,15 @@ std::string cut_to_fit(std::string_view whole, const ClipTokenizer& tokenizer, i
       }
     }
   }
+  return cut_at_word(text, tokenizer, max_tokens);
+}
+
+std::string cut_at_word(std::string_view whole, const ClipTokenizer& tokenizer, int max_tokens) {
+  const std::string_view text = within_reach(stripped(whole), max_tokens);
+  if (text.empty()) {
+    return {};
+  }
+  const auto fits = [&](const std::string& part) { return tokenizer.count(part) <= max_tokens; };
   for (std::size_t end = text.size(); end != std::string_view::npos && end > 0;
        end = text.rfind(' ', end - 1)) {
     std::string part = as_sentence(text.substr(0, end));

@@ -13,9 +13,13 @@ namespace longhand {
 bool ends_finished(std::string_view text);
 
 /// The longest beginning of `text` that ends finished and is within `max_tokens` (with the two
-/// marks); where no sentence fits, the last full clause, made a sentence with a full stop. Empty
-/// only for empty text.
+/// marks); where no sentence fits, the last full clause, made a sentence with a full stop; where no
+/// clause fits, cut_at_word(). Empty only for empty text.
 std::string cut_to_fit(std::string_view text, const ClipTokenizer& tokenizer, int max_tokens);
+
+/// The longest beginning of whole words within `max_tokens`, made a sentence with a full stop; a
+/// single word over the budget is cut within. Empty only for empty text.
+std::string cut_at_word(std::string_view text, const ClipTokenizer& tokenizer, int max_tokens);
 
 /// White space folded to single spaces; control characters, bytes that are no whole character and a
 /// chat model's surroundings (quotation marks around the whole, a leading "Caption:" and the like)

@@ -89,8 +89,8 @@ double measure_scaling(const AutoencoderTiny& model, const World& world, const R
   return 1.0 / at::cat(latents).std().item<double>();
 }
 
-/// Held-back scenes, each with what the autoencoder makes of it.
-Image sample_sheet(const AutoencoderTiny& model, const World& world, const Recipe& recipe,
+/// Held-back scenes, each with what the autoencoder makes of it, and their mean PSNR.
+Review review(const AutoencoderTiny& model, const World& world, const Recipe& recipe,
                    at::ScalarType dtype) {
   const c10::AutoGradMode no_grad(false);
   const Tensor pictures = scenes(world, recipe, std::int64_t{1} << 41, 0, dtype);
@@ -100,7 +100,9 @@ Image sample_sheet(const AutoencoderTiny& model, const World& world, const Recip
     pairs.push_back(tensor_to_picture(pictures[i]));
     pairs.push_back(tensor_to_picture(answers[i]));
   }
-  return contact_sheet(pairs, 8);
+  const Tensor errors = (answers.to(at::kFloat).clamp(-1, 1) - pictures.to(at::kFloat)).square();
+  const Tensor psnr = 10 * (4 / errors.mean({1, 2, 3})).log10();
+  return {contact_sheet(pairs, 8), {{"psnr", psnr.mean().item<double>()}}};
 }
 
 }  // namespace
@@ -114,7 +116,7 @@ void train_autoencoder(const Recipe& recipe) {
   Weights weights = Weights::fresh(recipe.seed);
   const AutoencoderTiny model(weights, AutoencoderTinyConfig::from_json(own.model));
   const at::ScalarType dtype = dtype_named(recipe.dtype);
-  Optimizer optimizer(weights.taken(), recipe.optimizer, dtype);
+  Optimizer optimizer(weights.parameters(), recipe.optimizer, dtype);
   spdlog::info("autoencoder: {:.2f} million parameters",
                static_cast<double>(optimizer.size()) / 1e6);
 
@@ -133,7 +135,7 @@ void train_autoencoder(const Recipe& recipe) {
         loss.backward();
         return loss.item<double>();
       },
-      [&] { return sample_sheet(model, world, recipe, dtype); });
+      [&] { return review(model, world, recipe, dtype); });
 
   const Optimizer::UseAverage averaged(optimizer);
   nlohmann::json config = own.model;

@@ -1,5 +1,10 @@
 #include "train/optimizer.h"
 
+#include <ATen/Dispatch.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <numbers>
 
@@ -7,15 +12,38 @@
 #include "nn/weights.h"
 
 namespace longhand {
+namespace {
+
+/// What a step of AdamW (Loshchilov and Hutter 2019, algorithm 2) multiplies with.
+struct Update {
+  float clip, beta1, beta2, rate, correction, keep, average;
+};
+
+/// One pass over memory: AdamW's moments and weights, and the average. Compiled for the processor's
+/// widest vectors, chosen at run time.
+__attribute__((target_clones("avx512f", "avx2", "default"))) void update_part(
+    const Update& u, std::int64_t length, const float* gradient, float* master, float* moment1,
+    float* moment2, float* ema) {
+  for (std::int64_t i = 0; i < length; ++i) {
+    const float g = gradient[i] * u.clip;
+    const float m = moment1[i] = u.beta1 * moment1[i] + (1 - u.beta1) * g;
+    const float v = moment2[i] = u.beta2 * moment2[i] + (1 - u.beta2) * g * g;
+    master[i] = u.keep * master[i] - u.rate * m / (std::sqrt(v) * u.correction + 1e-8F);
+    ema[i] += u.average * (master[i] - ema[i]);
+  }
+}
+
+}  // namespace
 
 double learning_rate(const OptimizerConfig& config, std::int64_t step, std::int64_t total_steps) {
   if (step < config.warmup_steps) {
     return config.learning_rate * static_cast<double>(step + 1) /
            static_cast<double>(config.warmup_steps);
   }
-  const double span =
-      static_cast<double>(std::max<std::int64_t>(1, total_steps - config.warmup_steps));
-  const double done = std::min(1.0, static_cast<double>(step - config.warmup_steps) / span);
+  const double steps = static_cast<double>(total_steps);
+  const double begin = std::max(static_cast<double>(config.warmup_steps), steps * (1 - config.decay_share));
+  const double done =
+      std::clamp((static_cast<double>(step) - begin) / std::max(1.0, steps - begin), 0.0, 1.0);
   return config.final_learning_rate + (config.learning_rate - config.final_learning_rate) * 0.5 *
                                           (1 + std::cos(std::numbers::pi * done));
 }
@@ -47,24 +75,42 @@ Optimizer::Optimizer(const std::map<std::string, at::Tensor>& parameters,
 
 double Optimizer::step(std::int64_t step, std::int64_t total_steps) {
   const c10::AutoGradMode no_grad(false);
-  at::Tensor gradient = gradient_.to(at::kFloat);
-  gradient_.zero_();
-  const double norm = gradient.norm().item<double>();
+  const double norm = at::linalg_vector_norm(gradient_, 2, {}, false, at::kFloat).item<double>();
   if (!std::isfinite(norm)) {
+    gradient_.zero_();
     return norm;
   }
-  if (norm > config_.clip_norm) {
-    gradient.mul_(config_.clip_norm / norm);
-  }
   ++updates_;
-  const at::Tensor count = at::full({}, static_cast<double>(updates_), at::kFloat);
-  at::_fused_adamw_({master_}, {gradient}, {moment1_}, {moment2_}, {}, {count},
-                    learning_rate(config_, step, total_steps), config_.beta1, config_.beta2,
-                    config_.weight_decay, 1e-8, false, false);
+  const double count = static_cast<double>(updates_);
+  const double rate = learning_rate(config_, step, total_steps);
   // Early on the average follows quickly, so that the first sample sheets show something.
-  const double decay = std::min(config_.ema_decay, (1.0 + static_cast<double>(updates_)) /
-                                                       (10.0 + static_cast<double>(updates_)));
-  ema_.lerp_(master_, 1 - decay);
+  const double average = std::min(config_.ema_decay, (1.0 + count) / (10.0 + count));
+  const Update update{
+      static_cast<float>(std::min(1.0, config_.clip_norm / norm)),
+      static_cast<float>(config_.beta1),
+      static_cast<float>(config_.beta2),
+      static_cast<float>(rate / (1 - std::pow(config_.beta1, count))),
+      static_cast<float>(1 / std::sqrt(1 - std::pow(config_.beta2, count))),
+      static_cast<float>(1 - rate * config_.weight_decay),
+      static_cast<float>(1 - average),
+  };
+  AT_DISPATCH_FLOATING_TYPES_AND2(
+      at::kBFloat16, at::kHalf, gradient_.scalar_type(), "Optimizer::step", [&] {
+        auto* gradient = gradient_.mutable_data_ptr<scalar_t>();
+        auto* master = master_.mutable_data_ptr<float>();
+        auto* moment1 = moment1_.mutable_data_ptr<float>();
+        auto* moment2 = moment2_.mutable_data_ptr<float>();
+        auto* ema = ema_.mutable_data_ptr<float>();
+        at::parallel_for(0, size(), 1 << 16, [&](std::int64_t begin, std::int64_t end) {
+          std::array<float, 2048> part;  // of the gradient, as float32: stays in the first cache
+          for (std::int64_t i = begin; i < end; i += std::ssize(part)) {
+            const std::int64_t length = std::min<std::int64_t>(std::ssize(part), end - i);
+            std::copy_n(gradient + i, length, part.data());
+            std::fill_n(gradient + i, length, scalar_t(0));
+            update_part(update, length, part.data(), master + i, moment1 + i, moment2 + i, ema + i);
+          }
+        });
+      });
   compute_.copy_(master_);
   return norm;
 }

@@ -15,6 +15,7 @@ namespace longhand {
 struct OptimizerConfig {
   double learning_rate = 5e-4;
   double final_learning_rate = 1e-5;  // reached by a cosine at the last step
+  double decay_share = 1;             // the cosine takes this share of the steps, the last ones
   std::int64_t warmup_steps = 200;
   double weight_decay = 0.01;
   double beta1 = 0.9;
@@ -69,7 +70,7 @@ class Optimizer {
   std::int64_t updates_ = 0;
 };
 
-/// Warm-up, then a cosine from learning_rate to final_learning_rate.
+/// Warm-up, then constant, then over the last decay_share of the steps a cosine from learning_rate to final_learning_rate.
 double learning_rate(const OptimizerConfig& config, std::int64_t step, std::int64_t total_steps);
 
 }  // namespace longhand

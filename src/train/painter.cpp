@@ -62,14 +62,15 @@ class PainterTraining {
         text_encoder_(text_weights_, CLIPTextConfig::from_json(own.text_encoder)),
         vae_(load_autoencoder(recipe.model / "vae", dtype_)),
         latents_(kept_latents(recipe.out / "latents", *vae_, world_, recipe.seed, own.scenes,
-                              recipe.resolution, dtype_)) {}
+                              recipe.resolution, dtype_)),
+        held_back_(held_back_batch()) {}
 
   std::map<std::string, Tensor> parameters() const {
     std::map<std::string, Tensor> all;
-    for (const auto& [name, tensor] : unet_weights_.taken()) {
+    for (const auto& [name, tensor] : unet_weights_.parameters()) {
       all["unet." + name] = tensor;
     }
-    for (const auto& [name, tensor] : text_weights_.taken()) {
+    for (const auto& [name, tensor] : text_weights_.parameters()) {
       all["text_encoder." + name] = tensor;
     }
     return all;
@@ -111,40 +112,23 @@ class PainterTraining {
         static_cast<std::int64_t>(shifted * schedule_.num_train_timesteps));
   }
 
-  double forward_backward(const Batch& batch) const {
-    const Tensor latents = batch.latents.to(at::kFloat);
-    const Tensor noise = at::randn_like(latents);
-    const Tensor noisy = add_noise(cumulative_, latents, noise, batch.timesteps);
-    const Tensor target = training_target(schedule_, cumulative_, latents, noise, batch.timesteps);
-    const Tensor context = text_encoder_.forward(batch.ids).last_hidden_state;
-    const Tensor answer = unet_.forward(noisy.to(dtype_), batch.timesteps, context);
-    const Tensor loss = at::mse_loss(answer.to(at::kFloat), target);
-    loss.backward();
-    return loss.item<double>();
+  /// Sample pictures, and losses on scenes that are not trained on: with their captions, and with
+  /// each other's. The difference is what the words tell the painter.
+  Review review() const {
+    const c10::AutoGradMode no_grad(false);
+    at::manual_seed(recipe_.seed);
+    Batch batch = held_back_;
+    const double loss = loss_of(batch).item<double>();
+    at::manual_seed(recipe_.seed);
+    batch.ids = batch.ids.roll(1, 0);
+    return {sample_sheet(),
+            {{"loss", loss}, {"loss_of_other_captions", loss_of(batch).item<double>()}}};
   }
 
-  Image sample_sheet() const {
-    const c10::AutoGradMode no_grad(false);
-    const auto count = static_cast<std::int64_t>(own_.sample_prompts.size());
-    if (count == 0) {
-      return contact_sheet({}, 1);
-    }
-    const Tensor context =
-        text_encoder_.forward(caption_ids(own_.sample_prompts, text_encoder_.config()))
-            .last_hidden_state;
-    const Tensor empty = text_encoder_.forward(caption_ids({""}, text_encoder_.config()))
-                             .last_hidden_state.expand_as(context);
-    at::manual_seed(recipe_.seed);
-    const Tensor noise = at::randn({count, latents_.size(1), latents_.size(2), latents_.size(3)});
-    const SamplingOptions options{"ddim", 25, own_.guidance, {}};
-    const Tensor latents = sample_latents(unet_, schedule_, options, noise, context, empty);
-    const Tensor pictures =
-        vae_->pictures_of(latents.to(dtype_).contiguous(at::MemoryFormat::ChannelsLast));
-    std::vector<Image> images;
-    for (std::int64_t i = 0; i < count; ++i) {
-      images.push_back(tensor_to_picture(pictures[i]));
-    }
-    return contact_sheet(images, 6);
+  double forward_backward(const Batch& batch) const {
+    const Tensor loss = loss_of(batch);
+    loss.backward();
+    return loss.item<double>();
   }
 
   void write_model(const Optimizer& optimizer) const {
@@ -168,6 +152,58 @@ class PainterTraining {
   }
 
  private:
+  /// 64 scenes of another seed with descriptive captions and evenly spread timesteps.
+  Batch held_back_batch() const {
+    constexpr int count = 64;
+    Random random({recipe_.seed + 1});
+    std::vector<std::string> captions;
+    std::vector<Tensor> pictures;
+    Batch batch{{}, {}, at::empty({count}, at::kLong)};
+    for (int i = 0; i < count; ++i) {
+      const Scene scene = numbered_scene(world_, recipe_.seed + 1, i);
+      captions.push_back(world_.descriptive_caption(scene, random));
+      pictures.push_back(picture_to_tensor(world_.draw(scene, recipe_.resolution)));
+      batch.timesteps.mutable_data_ptr<std::int64_t>()[i] = timestep((i + 0.5) / count);
+    }
+    batch.latents = vae_->latents_of(
+        at::stack(pictures).to(dtype_).contiguous(at::MemoryFormat::ChannelsLast));
+    batch.ids = caption_ids(captions, text_encoder_.config());
+    return batch;
+  }
+
+  Image sample_sheet() const {
+    const auto count = static_cast<std::int64_t>(own_.sample_prompts.size());
+    if (count == 0) {
+      return contact_sheet({}, 1);
+    }
+    const Tensor context =
+        text_encoder_.forward(caption_ids(own_.sample_prompts, text_encoder_.config()))
+            .last_hidden_state;
+    const Tensor empty = text_encoder_.forward(caption_ids({""}, text_encoder_.config()))
+                             .last_hidden_state.expand_as(context);
+    at::manual_seed(recipe_.seed);
+    const Tensor noise = at::randn({count, latents_.size(1), latents_.size(2), latents_.size(3)});
+    const SamplingOptions options{"ddim", 25, own_.guidance, {}};
+    const Tensor latents = sample_latents(unet_, schedule_, options, noise, context, empty);
+    const Tensor pictures =
+        vae_->pictures_of(latents.to(dtype_).contiguous(at::MemoryFormat::ChannelsLast));
+    std::vector<Image> images;
+    for (std::int64_t i = 0; i < count; ++i) {
+      images.push_back(tensor_to_picture(pictures[i]));
+    }
+    return contact_sheet(images, 6);
+  }
+
+  Tensor loss_of(const Batch& batch) const {
+    const Tensor latents = batch.latents.to(at::kFloat);
+    const Tensor noise = at::randn_like(latents);
+    const Tensor noisy = add_noise(cumulative_, latents, noise, batch.timesteps);
+    const Tensor target = training_target(schedule_, cumulative_, latents, noise, batch.timesteps);
+    const Tensor context = text_encoder_.forward(batch.ids).last_hidden_state;
+    const Tensor answer = unet_.forward(noisy.to(dtype_), batch.timesteps, context);
+    return at::mse_loss(answer.to(at::kFloat), target);
+  }
+
   const Recipe& recipe_;
   const PainterRecipe& own_;
   at::ScalarType dtype_;
@@ -179,7 +215,8 @@ class PainterTraining {
   CLIPTextModel text_encoder_;
   std::unique_ptr<Autoencoder> vae_;
   World world_;
-  Tensor latents_;
+  Tensor latents_;  // of the scenes that are trained on
+  Batch held_back_;
 };
 
 }  // namespace
@@ -193,7 +230,7 @@ void train_painter(const Recipe& recipe) {
                        resumed_step(recipe));
   run_training(
       recipe, optimizer, [&](std::int64_t) { return training.forward_backward(loader.next()); },
-      [&] { return training.sample_sheet(); });
+      [&] { return training.review(); });
   training.write_model(optimizer);
 }
 

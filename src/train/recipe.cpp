@@ -10,6 +10,7 @@ OptimizerConfig optimizer_config(const nlohmann::json& json) {
   OptimizerConfig c;
   c.learning_rate = config_value(json, "learning_rate", c.learning_rate);
   c.final_learning_rate = config_value(json, "final_learning_rate", c.final_learning_rate);
+  c.decay_share = config_value(json, "decay_share", c.decay_share);
   c.warmup_steps = config_value(json, "warmup_steps", c.warmup_steps);
   c.weight_decay = config_value(json, "weight_decay", c.weight_decay);
   c.beta1 = config_value(json, "beta1", c.beta1);

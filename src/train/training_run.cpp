@@ -34,11 +34,16 @@ void save_checkpoint(const Recipe& recipe, const Optimizer& optimizer, std::int6
   }
 }
 
-void write_sheet(const Recipe& recipe, Optimizer& optimizer, std::int64_t step,
-                 const std::function<Image()>& sample) {
+void write_review(const Recipe& recipe, Optimizer& optimizer, std::int64_t step,
+                  const std::function<Review()>& review) {
   const Optimizer::UseAverage averaged(optimizer);
+  const Review seen = review();
   write_file_atomically(recipe.out / "samples" / fmt::format("{:06}.png", step),
-                        encode_png(sample()));
+                        encode_png(seen.sheet));
+  nlohmann::json line = seen.figures;
+  line["step"] = step;
+  spdlog::info("review: {}", line.dump());
+  std::ofstream(recipe.out / "reviews.jsonl", std::ios::app) << line.dump() << '\n';
 }
 
 }  // namespace
@@ -54,7 +59,7 @@ std::int64_t resumed_step(const Recipe& recipe) {
 
 void run_training(const Recipe& recipe, Optimizer& optimizer,
                   const std::function<double(std::int64_t step)>& forward_backward,
-                  const std::function<Image()>& sample) {
+                  const std::function<Review()>& review) {
   std::int64_t step = resumed_step(recipe);
   if (step > 0) {
     const auto file =
@@ -86,7 +91,7 @@ void run_training(const Recipe& recipe, Optimizer& optimizer,
       saved = Clock::now();
     }
     if (minutes_since(sampled) > recipe.sample_minutes || step == recipe.steps) {
-      write_sheet(recipe, optimizer, step, sample);
+      write_review(recipe, optimizer, step, review);
       sampled = Clock::now();
     }
   }

@@ -109,6 +109,28 @@ TEST_CASE("what a caption keeps") {
   }
 }
 
+TEST_CASE("a caption that contradicts the prompt, or itself, scores lower") {
+  const Demands demands("a green apple and two dogs");
+  const Verdict good = demands.judge("a green apple and two dogs. The apple is green.");
+  CHECK(good.score == 1);
+  CHECK(good.contradictions.empty());
+  const Verdict bad =
+      demands.judge("a green apple and two dogs. The apple is red. Three dogs on a red apple.");
+  CHECK(bad.lost.empty());
+  CHECK(bad.contradictions == std::vector<std::string>{"red apple", "three dogs"});
+  CHECK(bad.score < good.score);
+  CHECK(Demands("two red cars and a blue car")
+            .judge("two red cars and a blue car on a red road.")
+            .contradictions.empty());
+}
+
+TEST_CASE("a prompt over the budget is cut at a word where that keeps more") {
+  const auto tokenizer = ClipTokenizer::shared();
+  const std::string text = "a red cat, and three dogs on a mat in front of a house";
+  CHECK(cut_to_fit(text, *tokenizer, 12) == "a red cat.");
+  CHECK(cut_at_word(text, *tokenizer, 12) == "a red cat, and three dogs on a mat.");
+}
+
 TEST_CASE("loops count against a caption") {
   CHECK(repetition("a cat sits on a mat in the sun.") == 0);
   CHECK(repetition("a cat sits on a mat, a cat sits on a mat, a cat sits on a mat.") > 0.4);
