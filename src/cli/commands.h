@@ -8,6 +8,8 @@ namespace longhand {
 
 std::function<int()> declare_compare(CLI::App& app);
 std::function<int()> declare_draw(CLI::App& app);
+std::function<int()> declare_models(CLI::App& app);
+std::function<int()> declare_pull(CLI::App& app);
 std::function<int()> declare_show(CLI::App& app);
 std::function<int()> declare_train(CLI::App& app);
 std::function<int()> declare_upsample(CLI::App& app);

@@ -21,6 +21,8 @@ constexpr Command commands[] = {
     {"show", "Tell how a picture came about", declare_show},
     {"upsample", "Lengthen prompts into captions that fit and keep what was asked",
      declare_upsample},
+    {"models", "List the models that are known, and which are on this machine", declare_models},
+    {"pull", "Get a model from Hugging Face's hub", declare_pull},
     {"train", "Train a model by a recipe", declare_train},
     {"world", "Look at the scenes that the embedded model is trained on", declare_world},
 };

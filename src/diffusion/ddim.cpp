@@ -1,58 +1,35 @@
-#include "diffusion/ddim.h"
-
+#include <algorithm>
 #include <cmath>
 
-#include "core/error.h"
+#include "diffusion/alpha_scheduler.h"
+#include "diffusion/schedulers.h"
+#include "diffusion/timesteps.h"
 
 namespace longhand {
+namespace {
 
-Ddim::Ddim(const SchedulerConfig& config, int steps)
-    : config_(config),
-      alphas_cumprod_(alphas_cumprod(config)),
-      stride_(config.num_train_timesteps / steps) {
-  timesteps_ = spaced_timesteps(config, steps);
-  for (double& timestep : timesteps_) {
-    timestep = std::nearbyint(timestep);
-    if (timestep >= config.num_train_timesteps) {
-      fail(Kind::invalid_argument,
-           "{} steps with steps_offset {} pass the last of {} training timesteps; take fewer steps",
-           steps, config.steps_offset, config.num_train_timesteps);
-    }
-  }
-}
+class Ddim : public AlphaScheduler {
+ public:
+  Ddim(const SchedulerConfig& config, int steps)
+      : AlphaScheduler(config, steps, spaced_timesteps(config, steps)) {}
 
-double Ddim::alpha_at(std::int64_t timestep) const {
-  if (timestep < 0) {
-    return config_.set_alpha_to_one ? 1.0 : alphas_cumprod_.const_data_ptr<float>()[0];
+  at::Tensor step(const at::Tensor& model_output, std::size_t i, const at::Tensor& sample,
+                  NoiseSource& noise) override {
+    const std::int64_t timestep = timestep_at(i);
+    const float alpha = alpha_at(timestep), next = alpha_at(timestep - stride());
+    const float variance = (1 - next) / (1 - alpha) * (1 - alpha / next);
+    const float deviation = static_cast<float>(config_.eta) * std::sqrt(variance);
+    const auto [clean, epsilon] = predicted(model_output, sample, levels_[i]);
+    const at::Tensor mean = std::sqrt(next) * clean +
+                            std::sqrt(std::max(0.0F, 1 - next - deviation * deviation)) * epsilon;
+    return config_.eta > 0 ? mean + deviation * noise.draw_like(sample) : mean;
   }
-  return alphas_cumprod_.const_data_ptr<float>()[timestep];
-}
+};
 
-at::Tensor Ddim::step(const at::Tensor& model_output, std::size_t i, const at::Tensor& sample) {
-  const auto timestep = static_cast<std::int64_t>(timesteps_[i]);
-  const double alpha = alpha_at(timestep), next = alpha_at(timestep - stride_);
-  const double signal = std::sqrt(alpha), noise = std::sqrt(1 - alpha);
-  const at::Tensor output = model_output.to(at::kFloat);
-  at::Tensor clean, epsilon;
-  if (config_.prediction_type == "epsilon") {
-    epsilon = output;
-    clean = (sample - noise * output) / signal;
-  } else if (config_.prediction_type == "v_prediction") {
-    clean = signal * sample - noise * output;
-    epsilon = signal * output + noise * sample;
-  } else {
-    clean = output;
-    epsilon = (sample - signal * clean) / noise;
-  }
-  if (config_.clip_sample) {
-    clean = clean.clamp(-config_.clip_sample_range, config_.clip_sample_range);
-  }
-  return std::sqrt(next) * clean + std::sqrt(1 - next) * epsilon;
-}
+}  // namespace
 
-at::Tensor Ddim::add_noise(const at::Tensor& clean, const at::Tensor& noise, std::size_t i) const {
-  const double alpha = alpha_at(static_cast<std::int64_t>(timesteps_[i]));
-  return std::sqrt(alpha) * clean + std::sqrt(1 - alpha) * noise;
+std::unique_ptr<Scheduler> make_ddim(const SchedulerConfig& config, int steps) {
+  return std::make_unique<Ddim>(config, steps);
 }
 
 }  // namespace longhand

@@ -10,7 +10,21 @@ namespace {
 
 using at::Tensor;
 
-Tensor betas(const SchedulerConfig& config) {
+/// Nichol & Dhariwal 2021, equation 17.
+Tensor cosine_betas(int count) {
+  const auto alpha_bar = [](double t) {
+    return std::pow(std::cos((t + 0.008) / 1.008 * std::numbers::pi / 2), 2);
+  };
+  Tensor result = at::empty({count}, at::kFloat);
+  float* values = result.mutable_data_ptr<float>();
+  for (int i = 0; i < count; ++i) {
+    const double ratio = alpha_bar((i + 1.0) / count) / alpha_bar(static_cast<double>(i) / count);
+    values[i] = static_cast<float>(std::min(1.0 - ratio, 0.999));
+  }
+  return result;
+}
+
+Tensor scheduled_betas(const SchedulerConfig& config) {
   const int count = config.num_train_timesteps;
   if (config.beta_schedule == "linear") {
     return at::linspace(config.beta_start, config.beta_end, count, at::kFloat);
@@ -20,16 +34,7 @@ Tensor betas(const SchedulerConfig& config) {
         .square();
   }
   if (config.beta_schedule == "squaredcos_cap_v2") {
-    const auto alpha_bar = [](double t) {
-      return std::pow(std::cos((t + 0.008) / 1.008 * std::numbers::pi / 2), 2);
-    };
-    Tensor result = at::empty({count}, at::kFloat);
-    float* values = result.mutable_data_ptr<float>();
-    for (int i = 0; i < count; ++i) {
-      const double ratio = alpha_bar((i + 1.0) / count) / alpha_bar(static_cast<double>(i) / count);
-      values[i] = static_cast<float>(std::min(1.0 - ratio, 0.999));
-    }
-    return result;
+    return cosine_betas(count);
   }
   fail(Kind::corrupt,
        "beta_schedule {} is not known; expected linear, scaled_linear or squaredcos_cap_v2",
@@ -37,10 +42,13 @@ Tensor betas(const SchedulerConfig& config) {
 }
 
 /// Lin et al. 2024, algorithm 1: the last timestep holds no signal.
-Tensor rescaled_to_zero_snr(const Tensor& alphas_cumprod) {
-  const Tensor root = alphas_cumprod.sqrt();
-  const Tensor first = root[0].clone(), last = root[-1].clone();
-  return ((root - last) * (first / (first - last))).square();
+Tensor rescaled_to_zero_snr(const Tensor& betas) {
+  const Tensor root = at::cumprod(1.0 - betas, 0).sqrt();
+  const Tensor first = root[0], last = root[-1];
+  const Tensor cumulative = ((root - last) * (first / (first - last))).square();
+  const auto count = cumulative.size(0);
+  return 1.0 - at::cat({cumulative.narrow(0, 0, 1),
+                        cumulative.narrow(0, 1, count - 1) / cumulative.narrow(0, 0, count - 1)});
 }
 
 Tensor per_sample(const Tensor& values, const Tensor& timesteps, const Tensor& like) {
@@ -49,46 +57,14 @@ Tensor per_sample(const Tensor& values, const Tensor& timesteps, const Tensor& l
   return values.index_select(0, timesteps).view(shape).to(like.scalar_type());
 }
 
-template <class Value>
-void read(const nlohmann::json& config, const char* name, Value& value) {
-  const auto found = config.find(name);
-  if (found == config.end() || found->is_null()) {
-    return;
-  }
-  try {
-    value = found->template get<Value>();
-  } catch (const nlohmann::json::exception&) {
-    fail(Kind::corrupt, "scheduler_config.json: {} has the unexpected value {}", name,
-         found->dump());
-  }
-}
-
 }  // namespace
 
-SchedulerConfig SchedulerConfig::from_json(const nlohmann::json& config) {
-  SchedulerConfig c;
-  read(config, "_class_name", c.class_name);
-  read(config, "num_train_timesteps", c.num_train_timesteps);
-  read(config, "beta_start", c.beta_start);
-  read(config, "beta_end", c.beta_end);
-  read(config, "beta_schedule", c.beta_schedule);
-  read(config, "prediction_type", c.prediction_type);
-  read(config, "timestep_spacing", c.timestep_spacing);
-  read(config, "steps_offset", c.steps_offset);
-  read(config, "set_alpha_to_one", c.set_alpha_to_one);
-  read(config, "clip_sample", c.clip_sample);
-  read(config, "clip_sample_range", c.clip_sample_range);
-  read(config, "rescale_betas_zero_snr", c.rescale_betas_zero_snr);
-  if (c.num_train_timesteps < 1 || c.num_train_timesteps > 100000) {
-    fail(Kind::corrupt, "num_train_timesteps is {}; expected 1 to 100000", c.num_train_timesteps);
-  }
-  return c;
+Tensor betas(const SchedulerConfig& config) {
+  const Tensor scheduled = scheduled_betas(config);
+  return config.rescale_betas_zero_snr ? rescaled_to_zero_snr(scheduled) : scheduled;
 }
 
-Tensor alphas_cumprod(const SchedulerConfig& config) {
-  const Tensor cumulative = at::cumprod(1.0 - betas(config), 0);
-  return config.rescale_betas_zero_snr ? rescaled_to_zero_snr(cumulative) : cumulative;
-}
+Tensor alphas_cumprod(const SchedulerConfig& config) { return at::cumprod(1.0 - betas(config), 0); }
 
 Tensor add_noise(const Tensor& alphas_cumprod, const Tensor& x, const Tensor& noise,
                  const Tensor& timesteps) {

@@ -4,6 +4,7 @@
 #include "models/autoencoder_kl.h"
 #include "models/autoencoder_tiny.h"
 #include "models/config.h"
+#include "models/vq_model.h"
 
 namespace longhand {
 
@@ -17,7 +18,11 @@ std::unique_ptr<Autoencoder> load_autoencoder(const fs::path& folder, at::Scalar
   if (name == "AutoencoderTiny") {
     return std::make_unique<AutoencoderTiny>(weights, AutoencoderTinyConfig::from_json(config));
   }
-  fail(Kind::corrupt, "{}: _class_name {} is not known; expected AutoencoderKL or AutoencoderTiny",
+  if (name == "VQModel") {
+    return std::make_unique<VQModel>(weights, VQModelConfig::from_json(config));
+  }
+  fail(Kind::corrupt,
+       "{}: _class_name {} is not known; expected AutoencoderKL, AutoencoderTiny or VQModel",
        (folder / "config.json").string(), name);
 }
 

@@ -21,8 +21,8 @@ class Autoencoder {
 };
 
 /// The autoencoder of a folder with config.json and diffusion_pytorch_model.safetensors:
-/// AutoencoderKL or AutoencoderTiny, by its _class_name. Throws not_found; corrupt, naming the file
-/// and what does not fit.
+/// AutoencoderKL, AutoencoderTiny or VQModel, by its _class_name. Throws not_found; corrupt, naming
+/// the file and what does not fit.
 std::unique_ptr<Autoencoder> load_autoencoder(const fs::path& folder, at::ScalarType dtype);
 
 }  // namespace longhand

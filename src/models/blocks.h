@@ -1,5 +1,5 @@
-// Blocks that the autoencoders and UNets are made of; names as in diffusers. In training each
-// residual branch starts at zero (Dhariwal and Nichol 2021, zero_module).
+// Convolutional blocks that the autoencoders and UNets are made of; names as in diffusers. In
+// training each residual branch starts at zero (Dhariwal and Nichol 2021, zero_module).
 #pragma once
 
 #include <optional>
@@ -9,18 +9,46 @@
 
 namespace longhand {
 
-/// Residual block: norm1, conv1, time_emb_proj, norm2, conv2, conv_shortcut (diffusers
-/// ResnetBlock2D). x [batch, in, h, w], time [batch, time_channels] → [batch, out, h, w].
-struct ResnetBlock2D {
-  ResnetBlock2D(const Scope& scope, int in, int out, int time_channels, int groups, double epsilon);
-  Tensor forward(const Tensor& x, const Tensor& activated_time) const;
+enum class Resample { none, down, up };
 
-  GroupNorm norm1;
+/// GroupNorm; or, conditioned on latents, norm_layer scaled by conv_y and shifted by conv_b of them
+/// (diffusers SpatialNorm, whose 32 groups and epsilon 1e-6 are fixed; Zheng et al. 2022, MoVQ).
+struct SpatialNorm {
+  /// latent_channels 0: a GroupNorm.
+  SpatialNorm(const Scope& scope, int groups, int channels, double epsilon, int latent_channels);
+  /// x [batch, channels, h, w]; latents [batch, latent_channels, h', w'] are brought to h and w.
+  Tensor forward(const Tensor& x, const Tensor& latents) const;
+  /// SiLU of it.
+  Tensor activated(const Tensor& x, const Tensor& latents) const;
+
+  GroupNorm norm_layer;
+  std::optional<Conv2d> conv_y, conv_b;
+};
+
+/// Residual block: norm1, conv1, time_emb_proj, norm2, conv2, conv_shortcut (diffusers
+/// ResnetBlock2D, and ResnetBlockCondNorm2D with spatial norms). x [batch, in, h, w] → [batch, out,
+/// h, w]; h and w are halved by averaging, or doubled, where it resamples.
+struct ResnetBlock2D {
+  struct Options {
+    int time_channels = 0;  // 0: none
+    int groups = 32;
+    double epsilon = 1e-5;
+    bool scale_shift = false;  // time scales and shifts after norm2, instead of being added before
+    Resample resample = Resample::none;
+    int latent_channels = 0;  // 0: norms are not conditioned on latents
+  };
+  ResnetBlock2D(const Scope& scope, int in, int out, const Options& options);
+  /// The condition is the activated time [batch, time_channels], or the latents, or undefined.
+  Tensor forward(const Tensor& x, const Tensor& condition) const;
+
+  SpatialNorm norm1;
   Conv2d conv1;
   std::optional<Linear> time_emb_proj;
-  GroupNorm norm2;
+  SpatialNorm norm2;
   Conv2d conv2;
   std::optional<Conv2d> conv_shortcut;
+  bool scale_shift;
+  Resample resample;
 };
 
 /// Halves height and width: a convolution of stride 2; asymmetric pads right and below only, as the
@@ -39,44 +67,6 @@ struct Upsample2D {
   Tensor forward(const Tensor& x, at::OptionalIntArrayRef size = {}) const;
 
   Conv2d conv;
-};
-
-/// to_q, to_k, to_v, to_out.0 (diffusers Attention).
-struct CrossAttention {
-  CrossAttention(const Scope& scope, int channels, int context_channels, int heads, bool with_bias);
-  /// x [batch, tokens, channels]; context [batch, length, context_channels] (x itself for
-  /// self-attention).
-  Tensor forward(const Tensor& x, const Tensor& context) const;
-
-  Linear to_q, to_k, to_v, to_out;
-  int heads;
-};
-
-/// norm1, attn1, norm2, attn2, norm3, ff.net.{0.proj, 2} with GEGLU (diffusers
-/// BasicTransformerBlock).
-struct BasicTransformerBlock {
-  BasicTransformerBlock(const Scope& scope, int channels, int context_channels, int heads);
-  Tensor forward(const Tensor& x, const Tensor& context) const;
-
-  LayerNorm norm1;
-  CrossAttention attn1;
-  LayerNorm norm2;
-  CrossAttention attn2;
-  LayerNorm norm3;
-  Linear ff_in, ff_out;
-};
-
-/// norm, proj_in, transformer_blocks, proj_out around a residual (diffusers Transformer2DModel).
-struct Transformer2DModel {
-  Transformer2DModel(const Scope& scope, int channels, int context_channels, int heads, int layers,
-                     int groups, bool use_linear_projection);
-  /// x [batch, channels, h, w], context [batch, length, context_channels].
-  Tensor forward(const Tensor& x, const Tensor& context) const;
-
-  GroupNorm norm;
-  std::optional<Conv2d> conv_in, conv_out;
-  std::optional<Linear> linear_in, linear_out;
-  std::vector<BasicTransformerBlock> transformer_blocks;
 };
 
 }  // namespace longhand

@@ -28,6 +28,17 @@ std::vector<int> config_per_block(const json& config, const char* name, int fall
   return std::vector<int>(count, config_value<int>(config, name, fallback));
 }
 
+void refuse_other_values(const json& config, const char* what,
+                         const std::vector<std::pair<const char*, json>>& supported) {
+  for (const auto& [name, value] : supported) {
+    const auto found = config.find(name);
+    if (found != config.end() && !found->is_null() && *found != value) {
+      fail(Kind::corrupt, "{}'s config has {} = {}; only {} is supported", what, name,
+           found->dump(), value.dump());
+    }
+  }
+}
+
 void fail_config(const char* name, const json& value) {
   fail(Kind::corrupt, "config field {} has the unexpected value {}", name, value.dump());
 }

@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "core/files.h"
 
@@ -19,6 +21,11 @@ Value config_value(const nlohmann::json& config, const char* name, Value fallbac
 /// A field that may be one value for all blocks or a list of `count` values.
 std::vector<int> config_per_block(const nlohmann::json& config, const char* name, int fallback,
                                   std::size_t count);
+
+/// Throws corrupt where a field is set, and not to the one value that is supported: for fields that
+/// would change the numbers. `what` names the model.
+void refuse_other_values(const nlohmann::json& config, const char* what,
+                         const std::vector<std::pair<const char*, nlohmann::json>>& supported);
 
 [[noreturn]] void fail_config(const char* name, const nlohmann::json& value);
 

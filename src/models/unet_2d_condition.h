@@ -1,74 +1,64 @@
-// UNet2DConditionModel: noisy latents, timestep and text → the predicted noise (or velocity)
-// (diffusers UNet2DConditionModel; Rombach et al. 2022).
+// UNet2DConditionModel: noisy latents, timestep and conditions → the predicted noise, velocity or
+// sample (diffusers UNet2DConditionModel; Rombach et al. 2022; Podell et al. 2023, section 2).
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
-#include <vector>
 
-#include "models/blocks.h"
+#include "models/time_embedding.h"
+#include "models/unet_trunk.h"
 
 namespace longhand {
 
-struct UNet2DConditionConfig {
-  int in_channels = 4;
-  int out_channels = 4;
-  std::vector<int> block_out_channels = {320, 640, 1280, 1280};
-  std::vector<std::string> down_block_types = {"CrossAttnDownBlock2D", "CrossAttnDownBlock2D",
-                                               "CrossAttnDownBlock2D", "DownBlock2D"};
-  std::vector<std::string> up_block_types = {"UpBlock2D", "CrossAttnUpBlock2D",
-                                             "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"};
-  int layers_per_block = 2;
-  int cross_attention_dim = 1280;
-  std::vector<int> attention_heads = {8, 8, 8,
-                                      8};  // config's attention_head_dim, which means heads
-  std::vector<int> transformer_layers_per_block = {1, 1, 1, 1};
-  int norm_num_groups = 32;
-  double norm_eps = 1e-5;
-  bool use_linear_projection = false;
+struct UNet2DConditionConfig : UNetTrunkConfig {
   bool flip_sin_to_cos = true;
   double freq_shift = 0;
   int sample_size = 64;
+  int time_cond_proj_dim = 0;    // LCM: width of the guidance scale's embedding; 0: none
+  std::string class_embed_type;  // "", "identity", "projection"
+  std::string addition_embed_type;  // "", "text_time" (SDXL), "image" (Kandinsky 2.2)
+  int addition_time_embed_dim = 256;
+  int projection_class_embeddings_input_dim = 0;
+  std::string encoder_hid_dim_type;  // "", "image_proj" (Kandinsky 2.2)
+  int encoder_hid_dim = 0;
 
   static UNet2DConditionConfig from_json(const nlohmann::json& config);
 };
 
-/// A level on the way down or up: residual blocks, each followed by attention where the level has
-/// it.
-struct UNetLevel {
-  std::vector<ResnetBlock2D> resnets;
-  std::vector<Transformer2DModel> attentions;  // empty or one a residual block
-  std::optional<Downsample2D> downsample;
-  std::optional<Upsample2D> upsample;
+/// What a picture is painted from. Each model's config says which it takes; the others stay
+/// undefined. All have the batch first.
+struct UNetCondition {
+  Tensor context = {};         // [batch, length, cross_attention_dim]: encoder_hidden_states
+  Tensor context_mask = {};    // [batch, length], true for tokens that count (Karlo)
+  Tensor class_labels = {};    // [batch, …]: Karlo's time additions, Stable unCLIP's image embeddings
+  Tensor text_embeds = {};     // [batch, …]: SDXL's pooled text
+  Tensor time_ids = {};        // [batch, 6 or 5]: SDXL's sizes, crop, and target or aesthetic score
+  Tensor image_embeds = {};    // [batch, …]: Kandinsky 2.2's
+  Tensor guidance_embeds = {}; // [batch, time_cond_proj_dim]: LCM's
 };
 
 class UNet2DConditionModel {
  public:
   UNet2DConditionModel(Weights& weights, const UNet2DConditionConfig& config);
 
-  /// sample [batch, in_channels, h, w], timesteps [batch], context [batch, length,
-  /// cross_attention_dim] → [batch, out_channels, h, w].
-  Tensor forward(const Tensor& sample, const Tensor& timesteps, const Tensor& context) const;
+  /// sample [batch, in_channels, h, w], timesteps [batch] → [batch, out_channels, h, w]. Throws
+  /// internal where a condition that the config asks for is undefined.
+  Tensor forward(const Tensor& sample, const Tensor& timesteps,
+                 const UNetCondition& condition) const;
   const UNet2DConditionConfig& config() const { return config_; }
 
  private:
-  UNetLevel down_level(const Scope& scope, int index) const;
-  UNetLevel up_level(const Scope& scope, int index) const;
-  Transformer2DModel transformer(const Scope& scope, int level) const;
-  Tensor down(const UNetLevel& level, Tensor h, const Tensor& time, const Tensor& context,
-              std::vector<Tensor>& skips) const;
-  Tensor up(const UNetLevel& level, Tensor h, const Tensor& time, const Tensor& context,
-            std::vector<Tensor>& skips) const;
+  int time_channels() const { return config_.block_out_channels[0] * 4; }
+  Tensor time_of(const Tensor& timesteps, const UNetCondition& condition,
+                 at::ScalarType type) const;
 
   UNet2DConditionConfig config_;
-  Conv2d conv_in_;
-  Linear time_in_, time_out_;
-  std::vector<UNetLevel> down_blocks_, up_blocks_;
-  ResnetBlock2D mid_first_;
-  Transformer2DModel mid_attention_;
-  ResnetBlock2D mid_second_;
-  GroupNorm conv_norm_out_;
-  Conv2d conv_out_;
+  TimestepEmbedding time_embedding_;
+  std::optional<TimestepEmbedding> class_embedding_, add_embedding_;
+  std::optional<Linear> image_time_proj_, image_token_proj_;
+  std::optional<LayerNorm> image_time_norm_, image_token_norm_;
+  UNetTrunk trunk_;
 };
 
 }  // namespace longhand

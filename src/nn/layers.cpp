@@ -59,7 +59,7 @@ Tensor LayerNorm::forward(const Tensor& x) const {
 }
 
 Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, int heads,
-                 bool causal) {
+                 const Tensor& bias) {
   const auto split = [heads](const Tensor& x) {
     return x.view({x.size(0), x.size(1), heads, x.size(2) / heads}).transpose(1, 2);
   };
@@ -69,15 +69,20 @@ Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, in
     // The processor's backward pass of scaled_dot_product_attention is several times slower.
     const double scale = 1.0 / std::sqrt(static_cast<double>(q.size(3)));
     Tensor scores = at::matmul(q * scale, k.transpose(2, 3));
-    if (causal) {
-      const Tensor future = at::ones({q.size(2), k.size(2)}, q.options().dtype(at::kBool)).triu(1);
-      scores = scores.masked_fill(future, -std::numeric_limits<float>::infinity());
+    if (bias.defined()) {
+      scores = scores + bias;
     }
     mixed = at::matmul(scores.softmax(-1), v);
   } else {
-    mixed = at::scaled_dot_product_attention(q, k, v, {}, 0.0, causal);
+    mixed = at::scaled_dot_product_attention(
+        q, k, v, bias.defined() ? std::optional<Tensor>(bias) : std::nullopt);
   }
   return mixed.transpose(1, 2).reshape({query.size(0), query.size(1), query.size(2)});
+}
+
+Tensor causal_bias(std::int64_t length, const at::TensorOptions& options) {
+  return at::full({1, 1, length, length}, -std::numeric_limits<float>::infinity(), options)
+      .triu(1);
 }
 
 Tensor activate(const std::string& name, const Tensor& x) {

@@ -32,6 +32,8 @@ struct Conv2d {
 struct GroupNorm {
   GroupNorm(const Scope& scope, int groups, int channels, double epsilon);
   Tensor forward(const Tensor& x) const;
+  /// SiLU of it.
+  Tensor activated(const Tensor& x) const { return at::silu(forward(x)); }
   Tensor weight, bias;
   int groups;
   double epsilon;
@@ -45,10 +47,13 @@ struct LayerNorm {
 };
 
 /// Attention of queries [batch, tokens, heads·width] over keys and values [batch, length,
-/// heads·width]; causal: a token sees itself and those before it. Returns [batch, tokens,
-/// heads·width].
+/// heads·width]. The bias [batch or 1, heads or 1, tokens or 1, length], of the queries' type, is
+/// added to the scores where it is defined. Returns [batch, tokens, heads·width].
 Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, int heads,
-                 bool causal = false);
+                 const Tensor& bias = {});
+
+/// The bias with which a token sees itself and those before it: [1, 1, length, length].
+Tensor causal_bias(std::int64_t length, const at::TensorOptions& options);
 
 /// An activation by the name that configs use: "silu", "swish", "gelu", "quick_gelu", "relu".
 Tensor activate(const std::string& name, const Tensor& x);

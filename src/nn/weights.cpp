@@ -50,6 +50,23 @@ at::Tensor view_of(const StoredTensor& stored, const std::shared_ptr<const void>
   return aligned ? view : view.clone();
 }
 
+/// Gives back the pages behind a view; a copy has none (torch resizes only memory of its own).
+void forget_pages(const at::Tensor& view) {
+  if (!view.storage().resizable()) {
+    MappedFile::forget({static_cast<const std::byte*>(view.const_data_ptr()), view.nbytes()});
+  }
+}
+
+/// A stored tensor as `dtype`, dense, with what is added to it: itself where nothing has to change.
+at::Tensor merged(const at::Tensor& view, const std::vector<LowRank>& deltas,
+                  at::ScalarType dtype) {
+  at::Tensor sum = view;
+  for (const LowRank& delta : deltas) {
+    sum = sum.to(at::kFloat) + delta.product().view(view.sizes());
+  }
+  return sum.is_floating_point() ? sum.to(dtype).contiguous() : sum;
+}
+
 at::Tensor initial(at::IntArrayRef shape, Init init) {
   at::Tensor tensor = at::empty(shape, at::kFloat);
   const std::int64_t fan_in = shape.size() > 1 ? tensor[0].numel() : shape[0];
@@ -80,16 +97,41 @@ void list_keys(std::string& message, const char* what, const std::vector<std::st
 
 }  // namespace
 
-Weights Weights::mapped(const std::vector<fs::path>& files, at::ScalarType dtype) {
+bool LowRank::fits(at::IntArrayRef weight) const {
+  if (up.dim() < 2 || down.dim() < 2 || weight.size() < 2) {
+    return false;
+  }
+  const std::int64_t out = up.size(0), in = down.size(1), rank = down.size(0);
+  const std::int64_t kernel = at::multiply_integers(weight.slice(2));
+  const bool meet = up.numel() == out * rank && up.size(1) == rank && rank > 0 &&
+                    weight[0] == out && weight[1] == in;
+  if (!mid.defined()) {
+    return meet && down.numel() == rank * in * kernel;
+  }
+  return meet && down.numel() == rank * in && mid.dim() == 4 && mid.size(0) == rank &&
+         mid.size(1) == rank && mid.sizes().slice(2) == weight.slice(2);
+}
+
+at::Tensor LowRank::product() const {
+  const at::Tensor left = up.to(at::kFloat).flatten(1) * scale, right = down.to(at::kFloat);
+  if (mid.defined()) {
+    return at::einsum("oa,abkl,bi->oikl", {left, mid.to(at::kFloat), right.flatten(1)});
+  }
+  std::vector<std::int64_t> shape = right.sizes().vec();
+  shape[0] = left.size(0);
+  return at::mm(left, right.flatten(1)).view(shape);
+}
+
+Weights Weights::mapped(const std::vector<fs::path>& files, at::ScalarType dtype,
+                        const Layout& layout) {
   Weights weights(Source::files);
   weights.dtype_ = dtype;
   for (const fs::path& path : files) {
-    const Safetensors file(path);
     weights.origin_ += (weights.origin_.empty() ? "" : ", ") + path.string();
-    for (const auto& [name, stored] : file.tensors()) {
-      weights.stored_[name] = {view_of(stored, file.owner(), path.string() + ": " + name),
-                               stored.bytes};
-    }
+    weights.stored_.merge(load_tensors(path));
+  }
+  if (layout) {
+    weights.stored_ = layout(std::move(weights.stored_));
   }
   return weights;
 }
@@ -103,21 +145,35 @@ Weights Weights::shapes() { return Weights(Source::meta); }
 
 bool Weights::packs() const { return source_ == Source::files && packing_helps(dtype_); }
 
+void Weights::add(const std::string& name, LowRank delta) {
+  const auto found = stored_.find(name);
+  if (found == stored_.end() || !delta.fits(found->second.sizes())) {
+    fail(Kind::corrupt, "{} has no {} that an adaptation of this shape could be added to", origin_,
+         name);
+  }
+  deltas_[name].push_back(std::move(delta));
+}
+
+std::vector<LowRank> Weights::deltas_of(const std::string& name) const {
+  const auto found = deltas_.find(name);
+  return found == deltas_.end() ? std::vector<LowRank>() : found->second;
+}
+
 std::function<at::Tensor()> Weights::channels_last(const std::string& name) const {
   const auto found = stored_.find(name);
   if (found == stored_.end()) {
     return [] { return at::Tensor(); };  // finish() reports it
   }
-  return [stored = found->second, dtype = dtype_] {
-    at::Tensor copy = stored.view.to(dtype).contiguous(at::MemoryFormat::ChannelsLast);
-    MappedFile::forget(stored.bytes);
+  return [view = found->second, deltas = deltas_of(name), dtype = dtype_] {
+    at::Tensor copy = merged(view, deltas, dtype).contiguous(at::MemoryFormat::ChannelsLast);
+    forget_pages(view);
     return copy;
   };
 }
 
 void Weights::forget(const std::string& name) const {
   if (const auto found = stored_.find(name); found != stored_.end()) {
-    MappedFile::forget(found->second.bytes);
+    forget_pages(found->second);
   }
 }
 
@@ -130,20 +186,18 @@ at::Tensor Weights::take(const std::string& name, at::IntArrayRef shape, Init in
   } else if (const auto found = stored_.find(name); found == stored_.end()) {
     missing_.push_back(name);
     tensor = at::zeros(shape);
-  } else if (found->second.view.sizes() != shape) {
+  } else if (const at::Tensor& view = found->second; view.sizes() != shape) {
     misshapen_.push_back(fmt::format("{} is [{}], expected [{}]", name,
-                                     fmt::join(found->second.view.sizes(), ", "),
-                                     fmt::join(shape, ", ")));
+                                     fmt::join(view.sizes(), ", "), fmt::join(shape, ", ")));
     tensor = at::zeros(shape);
   } else {
-    const at::Tensor& view = found->second.view;
-    tensor = view.is_floating_point() ? view.to(dtype_) : view;
+    tensor = merged(view, deltas_of(name), dtype_);
     if (!tensor.is_alias_of(view)) {
-      forget(name);
+      forget_pages(view);
     }
   }
   taken_.insert(name);
-  if (source_ == Source::random) {
+  if (source_ != Source::files) {
     parameters_[name] = tensor;
   }
   return tensor;
@@ -161,6 +215,7 @@ void Weights::finish(const std::string& what) {
   list_keys(message, "of another shape", misshapen_);
   list_keys(message, "unexpected", unexpected);
   stored_.clear();
+  deltas_.clear();
   if (!message.empty()) {
     fail(Kind::corrupt,
          "{} does not fit {}:{}\n  check that the folder's config.json belongs to these weights",
@@ -168,9 +223,8 @@ void Weights::finish(const std::string& what) {
   }
 }
 
-void save_tensors(const fs::path& path, const std::map<std::string, at::Tensor>& tensors,
-                  at::ScalarType dtype) {
-  std::map<std::string, at::Tensor> kept;  // holds the converted copies until they are written
+void save_tensors(const fs::path& path, const TensorMap& tensors, at::ScalarType dtype) {
+  TensorMap kept;  // holds the converted copies until they are written
   std::map<std::string, StoredTensor> stored;
   for (const auto& [name, tensor] : tensors) {
     const at::ScalarType type = tensor.is_floating_point() ? dtype : tensor.scalar_type();
@@ -182,9 +236,9 @@ void save_tensors(const fs::path& path, const std::map<std::string, at::Tensor>&
   write_safetensors(path, stored, {{"format", "pt"}});
 }
 
-std::map<std::string, at::Tensor> load_tensors(const fs::path& path) {
+TensorMap load_tensors(const fs::path& path) {
   const Safetensors file(path);
-  std::map<std::string, at::Tensor> tensors;
+  TensorMap tensors;
   for (const auto& [name, stored] : file.tensors()) {
     tensors[name] = view_of(stored, file.owner(), path.string() + ": " + name);
   }

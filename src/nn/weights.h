@@ -6,7 +6,6 @@
 #include <functional>
 #include <map>
 #include <set>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -19,18 +18,43 @@ namespace longhand {
 /// with the standard deviation 1 or 0.3.
 enum class Init { zeros, ones, fan_in, normal, normal_03 };
 
+using TensorMap = std::map<std::string, at::Tensor>;
+/// Brings the tensors of a foreign layout under the names that modules ask for. Each result is a
+/// view of what was given (transposed, a part, another shape): nothing is copied.
+using Layout = std::function<TensorMap(TensorMap)>;
+
+/// What an adaptation of low rank adds to a weight: scale · up · down (Hu et al. 2021). Of a linear
+/// layer up is [out, rank] and down [rank, in]; of a convolution [out, rank, 1, 1] and [rank, in,
+/// k, k], or, with mid [rank, rank, k, k] (LyCORIS' LoCon), down [rank, in, 1, 1].
+struct LowRank {
+  at::Tensor up, down;
+  at::Tensor mid = {};
+  double scale = 1;
+
+  /// True where the parts fit together and the product has this shape; a 1×1 convolution counts as
+  /// a linear layer.
+  bool fits(at::IntArrayRef weight) const;
+  /// [out, in] or [out, in, k, k], float32.
+  at::Tensor product() const;
+};
+
 class Weights {
  public:
   /// Tensors of one or more safetensors files, for painting. Those whose type is `dtype` point into
   /// the mapping; the others are converted as they are taken. Throws not_found, corrupt.
-  static Weights mapped(const std::vector<fs::path>& files, at::ScalarType dtype);
+  static Weights mapped(const std::vector<fs::path>& files, at::ScalarType dtype,
+                        const Layout& layout = {});
   /// Random tensors for training, float32, from torch's CPU generator at `seed`.
   static Weights fresh(std::uint64_t seed);
   /// Names and shapes only (meta tensors): for key lists without weights.
   static Weights shapes();
 
-  /// True where layers lay their weights out for oneDNN once (nn/packing.h) instead of at each call.
+  /// True where layers lay their weights out for oneDNN once (nn/packing.h) instead of at each
+  /// call.
   bool packs() const;
+  /// Added to the tensor called `name`, in float32, whenever it is read. Throws corrupt where there
+  /// is none or its shape does not fit.
+  void add(const std::string& name, LowRank delta);
   /// A tensor of the files, channels-last, each time anew: for layouts that are made more than once
   /// and need not keep it in memory.
   std::function<at::Tensor()> channels_last(const std::string& name) const;
@@ -42,8 +66,10 @@ class Weights {
   /// Throws corrupt, listing every missing, misshapen and unexpected key, for the model called
   /// `what`.
   void finish(const std::string& what);
-  /// What fresh() made, by name: a trainer's parameters.
-  const std::map<std::string, at::Tensor>& parameters() const { return parameters_; }
+  /// What fresh() or shapes() made, by name: a trainer's parameters, a list of keys.
+  const TensorMap& parameters() const { return parameters_; }
+  /// What the files have, by name, as it is stored; empty after finish().
+  const TensorMap& stored() const { return stored_; }
   /// True where the files have such a tensor.
   bool contains(const std::string& name) const { return stored_.contains(name); }
   /// Keys that a checkpoint may carry without a use (position_ids and the like).
@@ -52,16 +78,13 @@ class Weights {
  private:
   enum class Source { files, random, meta };
   explicit Weights(Source source) : source_(source) {}
-  struct Stored {
-    at::Tensor view;
-    std::span<const std::byte> bytes;
-  };
+  std::vector<LowRank> deltas_of(const std::string& name) const;
 
   Source source_;
   at::ScalarType dtype_ = at::kFloat;
   std::string origin_;
-  std::map<std::string, Stored> stored_;
-  std::map<std::string, at::Tensor> parameters_;
+  TensorMap stored_, parameters_;
+  std::map<std::string, std::vector<LowRank>> deltas_;
   std::set<std::string> taken_, ignored_;
   std::vector<std::string> missing_, misshapen_;
 };
@@ -90,9 +113,8 @@ class Scope {
 };
 
 /// Tensors to a safetensors file, each as `dtype`, atomically.
-void save_tensors(const fs::path& path, const std::map<std::string, at::Tensor>& tensors,
-                  at::ScalarType dtype);
-/// All tensors of a file as they are.
-std::map<std::string, at::Tensor> load_tensors(const fs::path& path);
+void save_tensors(const fs::path& path, const TensorMap& tensors, at::ScalarType dtype);
+/// All tensors of a file as they are: views of the mapping.
+TensorMap load_tensors(const fs::path& path);
 
 }  // namespace longhand

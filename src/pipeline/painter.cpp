@@ -109,16 +109,14 @@ at::Tensor Painter::encode(const std::vector<std::string>& captions) const {
   return text_encoder_.forward(caption_ids(captions, text_encoder_.config())).last_hidden_state;
 }
 
-at::Tensor Painter::noise(const std::vector<Order>& orders, const PaintOptions& options) const {
+at::Tensor Painter::noise(NoiseSource& source, std::size_t count,
+                          const PaintOptions& options) const {
   const int factor = autoencoder_->factor();
   const int height = latent_side(options.height, factor, "height");
   const int width = latent_side(options.width, factor, "width");
-  std::vector<at::Tensor> each;
-  for (const Order& order : orders) {
-    auto generator = at::detail::createCPUGenerator(static_cast<std::uint64_t>(order.seed));
-    each.push_back(at::randn({1, autoencoder_->latent_channels(), height, width}, generator));
-  }
-  return at::cat(each).contiguous(at::MemoryFormat::ChannelsLast);
+  return source
+      .draw({static_cast<std::int64_t>(count), autoencoder_->latent_channels(), height, width})
+      .contiguous(at::MemoryFormat::ChannelsLast);
 }
 
 void Painter::check(const PaintOptions& options) const {
@@ -130,18 +128,22 @@ void Painter::check(const PaintOptions& options) const {
 std::vector<Image> Painter::painted(const std::vector<Order>& orders,
                                     const PaintOptions& options) const {
   const c10::InferenceMode inference;
-  const at::Tensor start = noise(orders, options);
   std::vector<std::string> captions = {""};
+  std::vector<std::int64_t> seeds;
   for (const Order& order : orders) {
     captions.push_back(order.caption);
+    seeds.push_back(order.seed);
   }
+  NoiseSource source(seeds);
+  const at::Tensor start = noise(source, orders.size(), options);
   const auto count = static_cast<std::int64_t>(orders.size());
   const at::Tensor states = encode(captions);
   const at::Tensor context = states.narrow(0, 1, count),
                    empty = states.narrow(0, 0, 1).expand_as(context);
   const SamplingOptions sampling{options.scheduler, options.steps, options.guidance,
                                  options.on_step};
-  const at::Tensor latents = sample_latents(unet_, schedule_, sampling, start, context, empty);
+  const at::Tensor latents =
+      sample_latents(unet_, schedule_, sampling, start, source, context, empty);
   const at::Tensor pictures =
       autoencoder_->pictures_of(latents.to(dtype_).contiguous(at::MemoryFormat::ChannelsLast));
   std::vector<Image> images;

@@ -10,6 +10,7 @@
 #include "core/fields.h"
 #include "core/files.h"
 #include "diffusion/noise_schedule.h"
+#include "diffusion/noise_source.h"
 #include "io/image.h"
 #include "models/autoencoder.h"
 #include "models/clip_text.h"
@@ -71,7 +72,7 @@ class Painter {
   Painter(const fs::path& folder, at::ScalarType dtype);
   std::vector<Image> painted(const std::vector<Order>& orders, const PaintOptions& options) const;
   at::Tensor encode(const std::vector<std::string>& captions) const;
-  at::Tensor noise(const std::vector<Order>& orders, const PaintOptions& options) const;
+  at::Tensor noise(NoiseSource& source, std::size_t count, const PaintOptions& options) const;
 
   at::ScalarType dtype_;
   Weights unet_weights_, text_weights_;

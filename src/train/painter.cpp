@@ -63,7 +63,9 @@ class PainterTraining {
         vae_(load_autoencoder(recipe.model / "vae", dtype_)),
         latents_(kept_latents(recipe.out / "latents", *vae_, world_, recipe.seed, own.scenes,
                               recipe.resolution, dtype_)),
-        held_back_(held_back_batch()) {}
+        held_back_(held_back_batch()) {
+    other_figures_ = caption_ids(held_back_captions(true), text_encoder_.config());
+  }
 
   std::map<std::string, Tensor> parameters() const {
     std::map<std::string, Tensor> all;
@@ -112,17 +114,19 @@ class PainterTraining {
         static_cast<std::int64_t>(shifted * schedule_.num_train_timesteps));
   }
 
-  /// Sample pictures, and losses on scenes that are not trained on: with their captions, and with
-  /// each other's. The difference is what the words tell the painter.
+  /// Sample pictures, and losses on scenes that are not trained on: with their captions, with
+  /// captions that name other things and colours, and with another scene's. The differences are
+  /// what the words tell the painter.
   Review review() const {
     const c10::AutoGradMode no_grad(false);
-    at::manual_seed(recipe_.seed);
-    Batch batch = held_back_;
-    const double loss = loss_of(batch).item<double>();
-    at::manual_seed(recipe_.seed);
-    batch.ids = batch.ids.roll(1, 0);
+    const auto loss_with = [&](const Tensor& ids) {
+      at::manual_seed(recipe_.seed);
+      return loss_of({held_back_.latents, ids, held_back_.timesteps}).item<double>();
+    };
     return {sample_sheet(),
-            {{"loss", loss}, {"loss_of_other_captions", loss_of(batch).item<double>()}}};
+            {{"loss", loss_with(held_back_.ids)},
+             {"loss_of_other_figures", loss_with(other_figures_)},
+             {"loss_of_other_captions", loss_with(held_back_.ids.roll(1, 0))}}};
   }
 
   double forward_backward(const Batch& batch) const {
@@ -152,23 +156,39 @@ class PainterTraining {
   }
 
  private:
-  /// 64 scenes of another seed with descriptive captions and evenly spread timesteps.
-  Batch held_back_batch() const {
-    constexpr int count = 64;
-    Random random({recipe_.seed + 1});
+  static constexpr int held_back_count = 64;
+  Scene held_back_scene(int number) const {
+    return numbered_scene(world_, recipe_.seed + 1, number % held_back_count);
+  }
+
+  /// Descriptive captions of the held-back scenes; with others: as if each showed the next scene's
+  /// first thing and colour.
+  std::vector<std::string> held_back_captions(bool others) const {
     std::vector<std::string> captions;
-    std::vector<Tensor> pictures;
-    Batch batch{{}, {}, at::empty({count}, at::kLong)};
-    for (int i = 0; i < count; ++i) {
-      const Scene scene = numbered_scene(world_, recipe_.seed + 1, i);
+    for (int i = 0; i < held_back_count; ++i) {
+      Scene scene = held_back_scene(i);
+      if (others) {
+        const Figure other = held_back_scene(i + 1).figures[0];
+        scene.figures[0].thing = other.thing;
+        scene.figures[0].colour = other.colour;
+      }
+      Random random({recipe_.seed + 1, static_cast<std::uint64_t>(i)});
       captions.push_back(world_.descriptive_caption(scene, random));
-      pictures.push_back(picture_to_tensor(world_.draw(scene, recipe_.resolution)));
-      batch.timesteps.mutable_data_ptr<std::int64_t>()[i] = timestep((i + 0.5) / count);
     }
-    batch.latents = vae_->latents_of(
-        at::stack(pictures).to(dtype_).contiguous(at::MemoryFormat::ChannelsLast));
-    batch.ids = caption_ids(captions, text_encoder_.config());
-    return batch;
+    return captions;
+  }
+
+  /// Scenes of another seed with evenly spread timesteps.
+  Batch held_back_batch() const {
+    std::vector<Tensor> pictures;
+    const Tensor timesteps = at::empty({held_back_count}, at::kLong);
+    for (int i = 0; i < held_back_count; ++i) {
+      pictures.push_back(picture_to_tensor(world_.draw(held_back_scene(i), recipe_.resolution)));
+      timesteps.mutable_data_ptr<std::int64_t>()[i] = timestep((i + 0.5) / held_back_count);
+    }
+    const Tensor latents =
+        vae_->latents_of(at::stack(pictures).to(dtype_).contiguous(at::MemoryFormat::ChannelsLast));
+    return {latents, caption_ids(held_back_captions(false), text_encoder_.config()), timesteps};
   }
 
   Image sample_sheet() const {
@@ -184,7 +204,8 @@ class PainterTraining {
     at::manual_seed(recipe_.seed);
     const Tensor noise = at::randn({count, latents_.size(1), latents_.size(2), latents_.size(3)});
     const SamplingOptions options{"ddim", 25, own_.guidance, {}};
-    const Tensor latents = sample_latents(unet_, schedule_, options, noise, context, empty);
+    NoiseSource none({});  // DDIM draws none
+    const Tensor latents = sample_latents(unet_, schedule_, options, noise, none, context, empty);
     const Tensor pictures =
         vae_->pictures_of(latents.to(dtype_).contiguous(at::MemoryFormat::ChannelsLast));
     std::vector<Image> images;
@@ -200,7 +221,7 @@ class PainterTraining {
     const Tensor noisy = add_noise(cumulative_, latents, noise, batch.timesteps);
     const Tensor target = training_target(schedule_, cumulative_, latents, noise, batch.timesteps);
     const Tensor context = text_encoder_.forward(batch.ids).last_hidden_state;
-    const Tensor answer = unet_.forward(noisy.to(dtype_), batch.timesteps, context);
+    const Tensor answer = unet_.forward(noisy.to(dtype_), batch.timesteps, {.context = context});
     return at::mse_loss(answer.to(at::kFloat), target);
   }
 
@@ -217,6 +238,7 @@ class PainterTraining {
   World world_;
   Tensor latents_;  // of the scenes that are trained on
   Batch held_back_;
+  Tensor other_figures_;  // captions of the held-back scenes that name other things
 };
 
 }  // namespace

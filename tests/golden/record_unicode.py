@@ -6,7 +6,7 @@ Usage: .venv/bin/python tests/golden/record_unicode.py
 import pathlib
 import unicodedata
 
-from record import reference_tokenizer
+from record_tokenizer import reference_tokenizer
 
 OUT = pathlib.Path(__file__).parent.parent.parent / "src" / "text" / "unicode_additions.inc"
 

@@ -1,12 +1,12 @@
 // Small seeded networks answer as diffusers and transformers do. Tolerance: 1e-4 of the answer's
 // largest value, some hundred times what summing float32 in another order makes.
-#include <doctest/doctest.h>
-
 #include "models/autoencoder_kl.h"
 #include "models/autoencoder_tiny.h"
 #include "models/clip_text.h"
 #include "models/config.h"
+#include "models/unet_2d.h"
 #include "models/unet_2d_condition.h"
+#include "support.h"
 
 using namespace longhand;
 
@@ -14,23 +14,41 @@ namespace {
 
 const fs::path golden = LONGHAND_TESTS "/golden";
 
-double relative_error(const Tensor& answer, const Tensor& expected) {
-  REQUIRE(answer.sizes() == expected.sizes());
-  return ((answer - expected).abs().max() / expected.abs().max()).item<double>();
-}
-
 }  // namespace
 
 TEST_CASE("UNet2DConditionModel") {
   const c10::InferenceMode inference;
-  for (const char* name : {"unet_sd1", "unet_sd2"}) {
+  for (const char* name : {"unet_sd1", "unet_sd2", "unet_sdxl", "unet_lcm", "unet_stable_unclip",
+                           "unet_kandinsky", "unet_karlo"}) {
+    CAPTURE(name);
     const fs::path folder = golden / name;
     auto weights = Weights::mapped({folder / "diffusion_pytorch_model.safetensors"}, at::kFloat);
     const UNet2DConditionModel model(
         weights, UNet2DConditionConfig::from_json(read_config(folder / "config.json")));
     const auto expected = load_tensors(folder / "expected.safetensors");
+    const auto given = [&](const char* condition) {
+      const auto found = expected.find(condition);
+      return found == expected.end() ? Tensor() : found->second;
+    };
+    const UNetCondition condition{given("context"),     given("context_mask"),
+                                  given("class_labels"), given("text_embeds"),
+                                  given("time_ids"),     given("image_embeds"),
+                                  given("timestep_cond")};
     const Tensor answer =
-        model.forward(expected.at("sample"), expected.at("timesteps"), expected.at("context"));
+        model.forward(expected.at("sample"), expected.at("timesteps"), condition);
+    CHECK(relative_error(answer, expected.at("answer")) < 1e-4);
+  }
+}
+
+TEST_CASE("UNet2DModel") {
+  const c10::InferenceMode inference;
+  for (const char* name : {"unet_2d_ddpm", "unet_2d_super_resolution"}) {
+    CAPTURE(name);
+    const fs::path folder = golden / name;
+    auto weights = Weights::mapped({folder / "diffusion_pytorch_model.safetensors"}, at::kFloat);
+    const UNet2DModel model(weights, UNet2DConfig::from_json(read_config(folder / "config.json")));
+    const auto expected = load_tensors(folder / "expected.safetensors");
+    const Tensor answer = model.forward(expected.at("sample"), expected.at("timesteps"));
     CHECK(relative_error(answer, expected.at("answer")) < 1e-4);
   }
 }

@@ -1,0 +1,29 @@
+// Noise that can be drawn again: each picture of a batch has a generator of its own.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "nn/torch.h"
+
+namespace longhand {
+
+/// Standard normal noise from torch's generators on the processor, as diffusers draws it with
+/// generator=[torch.Generator().manual_seed(seed), …]: first a run's initial noise, then that of
+/// its steps.
+class NoiseSource {
+ public:
+  /// A generator for each row of the batch.
+  explicit NoiseSource(const std::vector<std::int64_t>& seeds);
+
+  /// Noise [batch, …], float32: row i is the next torch.randn([1, …]) of generator i. Throws
+  /// internal where the batch has not one row for each generator.
+  at::Tensor draw(at::IntArrayRef shape);
+  /// Noise of a sample's shape, on its device.
+  at::Tensor draw_like(const at::Tensor& sample);
+
+ private:
+  std::vector<at::Generator> generators_;
+};
+
+}  // namespace longhand
