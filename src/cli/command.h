@@ -42,6 +42,9 @@ void add_fields(CLI::App& app, Request& request) {
             check_field(each, value);
           },
           each.help);
+      if constexpr (std::is_same_v<Value, std::vector<std::string>>) {
+        option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->trigger_on_parse();
+      }
       if constexpr (std::is_arithmetic_v<Value>) {
         option->default_str(fmt::format("{}", value));
       } else if constexpr (std::is_same_v<Value, std::string>) {

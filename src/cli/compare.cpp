@@ -1,5 +1,6 @@
 // longhand compare: prompts → a folder with gallery.html, the pictures and a dataset; goes on where
 // it stands.
+#include "io/hub_catalogue.h"
 #include "pipeline/compare.h"
 
 #include <fmt/ranges.h>
@@ -147,13 +148,12 @@ int run(const Arguments& arguments) {
     fail(Kind::invalid_argument, "say which prompts: --prompts drawbench, or a file");
   }
   PromptRows rows(arguments.source);
-  const fs::path folder = model_folder(arguments.request.model);
-  const ModelDefaults defaults = ModelDefaults::of(folder);
-  const Painter painter(folder, arguments.request.dtype);
+  const ModelDefaults defaults = ModelDefaults::of(resolve_model(arguments.request.model));
+  const Painter painter = load_painter(arguments.request);
   PaintRequest request = arguments.request;
   request.seed = request.seed.value_or(0);  // a killed run goes on with the same one
   resolve(request, defaults, painter);
-  const UpsampleRequest upsampling = upsampling_of(request, defaults, painter.max_tokens());
+  const UpsampleRequest upsampling = upsampling_of(request, defaults, painter.model().max_tokens());
   const auto model = load_language_model(upsampling);
   const Upsampler upsampler(model, Template::load(upsampling.prompt_template), upsampling);
   const std::string settings =

@@ -8,6 +8,7 @@
 #include "core/interrupt.h"
 #include "core/log.h"
 #include "core/progress.h"
+#include "io/hub_catalogue.h"
 #include "pipeline/language_models.h"
 #include "pipeline/picture_record.h"
 #include "text/sentences.h"
@@ -75,7 +76,7 @@ void check_ending(const fs::path& path) {
 
 std::vector<Image> painted(const Painter& painter, const PictureRecord& record) {
   PaintOptions options = painting_of(record.request);
-  Progress progress("painting", "steps", options.steps);
+  Progress progress("painting", "steps", painter.calls(options));
   options.on_step = [&](int) {
     throw_if_interrupted();
     progress.advance();
@@ -106,7 +107,7 @@ int draw_like(const Arguments& arguments) {
       !record.request.guidance || !record.request.seed) {
     fail(Kind::corrupt, "{}: its record is not complete", arguments.like);
   }
-  const Painter painter(model_folder(record.request.model), record.request.dtype);
+  const Painter painter = load_painter(record.request);
   const auto images = painted(painter, record);
   write_file_atomically(out, encoded(out, images[static_cast<std::size_t>(record.index)], record));
   fmt::print("{}\n", out.string());
@@ -128,22 +129,21 @@ int draw(const Arguments& arguments) {
   if (!arguments.out.empty()) {
     check_ending(arguments.out);
   }
-  const fs::path folder = model_folder(arguments.request.model);
-  const ModelDefaults defaults = ModelDefaults::of(folder);
-  const Painter painter(folder, arguments.request.dtype);
+  const ModelDefaults defaults = ModelDefaults::of(resolve_model(arguments.request.model));
+  const Painter painter = load_painter(arguments.request);
   PictureRecord record;
   record.request = arguments.request;
   resolve(record.request, defaults, painter);
   record.caption = record.request.prompt;
   if (!record.request.no_upsample) {
-    lengthen(record, defaults, painter.max_tokens());
+    lengthen(record, defaults, painter.model().max_tokens());
     fmt::print("{}\n", record.caption);
     throw_if_interrupted();
   }
   if (arguments.upsample_only) {
     return 0;
   }
-  warn_of_length(record.caption, painter.max_tokens());
+  warn_of_length(record.caption, painter.model().max_tokens());
   const fs::path out = arguments.out.empty() ? name_for(record) : fs::path(arguments.out);
   const auto images = painted(painter, record);
   for (record.index = 0; record.index < record.request.n; ++record.index) {

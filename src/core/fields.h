@@ -18,6 +18,7 @@
 #include <string>
 #include <tuple>
 #include <type_traits>
+#include <vector>
 
 #include "core/error.h"
 
@@ -63,6 +64,11 @@ void parse_value(const std::string& name, const std::string& text, std::int64_t&
 void parse_value(const std::string& name, const std::string& text, double& value);
 void parse_value(const std::string& name, const std::string& text, bool& value);
 void parse_value(const std::string& name, const std::string& text, Size& value);
+/// A list: each time the flag is given, one more.
+inline void parse_value(const std::string&, const std::string& text,
+                        std::vector<std::string>& value) {
+  value.push_back(text);
+}
 template <class Value>
 void parse_value(const std::string& name, const std::string& text, std::optional<Value>& value) {
   value.emplace();

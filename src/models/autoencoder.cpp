@@ -3,15 +3,17 @@
 #include "core/error.h"
 #include "models/autoencoder_kl.h"
 #include "models/autoencoder_tiny.h"
+#include "models/checkpoint_files.h"
 #include "models/config.h"
 #include "models/vq_model.h"
 
 namespace longhand {
 
-std::unique_ptr<Autoencoder> load_autoencoder(const fs::path& folder, at::ScalarType dtype) {
-  const nlohmann::json config = read_config(folder / "config.json");
+namespace {
+
+std::unique_ptr<Autoencoder> made(const nlohmann::json& config, Weights weights,
+                                  const std::string& where) {
   const auto name = config_value<std::string>(config, "_class_name", "AutoencoderKL");
-  Weights weights = Weights::mapped({folder / "diffusion_pytorch_model.safetensors"}, dtype);
   if (name == "AutoencoderKL") {
     return std::make_unique<AutoencoderKL>(weights, AutoencoderKLConfig::from_json(config));
   }
@@ -22,8 +24,23 @@ std::unique_ptr<Autoencoder> load_autoencoder(const fs::path& folder, at::Scalar
     return std::make_unique<VQModel>(weights, VQModelConfig::from_json(config));
   }
   fail(Kind::corrupt,
-       "{}: _class_name {} is not known; expected AutoencoderKL, AutoencoderTiny or VQModel",
-       (folder / "config.json").string(), name);
+       "{}: _class_name {} is not known; expected AutoencoderKL, AutoencoderTiny or VQModel", where,
+       name);
+}
+
+}  // namespace
+
+std::unique_ptr<Autoencoder> load_autoencoder(const fs::path& folder, at::ScalarType dtype) {
+  return made(read_config(folder / "config.json"),
+              Weights::mapped(weight_files(folder, "diffusion_pytorch_model"), dtype),
+              (folder / "config.json").string());
+}
+
+std::unique_ptr<Autoencoder> load_autoencoder(const Checkpoint& checkpoint,
+                                              const std::string& component,
+                                              at::ScalarType dtype) {
+  return made(checkpoint.config(component), checkpoint.weights(component, dtype),
+              (checkpoint.configs() / component).string());
 }
 
 }  // namespace longhand

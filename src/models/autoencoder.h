@@ -1,9 +1,12 @@
 // What a painter needs of any autoencoder, and the choice of class by a folder's config.json.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string>
 
 #include "core/files.h"
+#include "models/checkpoint.h"
 #include "nn/torch.h"
 
 namespace longhand {
@@ -14,6 +17,12 @@ class Autoencoder {
   virtual ~Autoencoder() = default;
   /// The likeliest latents, scaled as the denoiser expects them.
   virtual at::Tensor latents_of(const at::Tensor& pictures) const = 0;
+  /// Standard normal noise of a shape.
+  using Draw = std::function<at::Tensor(at::IntArrayRef shape)>;
+  /// Latents as training draws them: AutoencoderKL samples, the others have but one answer.
+  virtual at::Tensor sampled_latents_of(const at::Tensor& pictures, const Draw& draw) const {
+    return latents_of(pictures);
+  }
   /// Scaled latents → pictures, about -1…1.
   virtual at::Tensor pictures_of(const at::Tensor& latents) const = 0;
   virtual int factor() const = 0;
@@ -24,5 +33,8 @@ class Autoencoder {
 /// AutoencoderKL, AutoencoderTiny or VQModel, by its _class_name. Throws not_found; corrupt, naming
 /// the file and what does not fit.
 std::unique_ptr<Autoencoder> load_autoencoder(const fs::path& folder, at::ScalarType dtype);
+/// The same for a component of a model.
+std::unique_ptr<Autoencoder> load_autoencoder(const Checkpoint& checkpoint,
+                                              const std::string& component, at::ScalarType dtype);
 
 }  // namespace longhand

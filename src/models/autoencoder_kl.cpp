@@ -47,6 +47,13 @@ Tensor AutoencoderKL::latents_of(const Tensor& pictures) const {
   return (encode(pictures).first - config_.shift_factor) * config_.scaling_factor;
 }
 
+Tensor AutoencoderKL::sampled_latents_of(const Tensor& pictures, const Draw& draw) const {
+  const auto [mean, log_variance] = encode(pictures);
+  const Tensor sample =
+      mean + (0.5 * log_variance).exp() * draw(mean.sizes()).to(mean.scalar_type());
+  return (sample - config_.shift_factor) * config_.scaling_factor;
+}
+
 Tensor AutoencoderKL::pictures_of(const Tensor& latents) const {
   return decode(latents / config_.scaling_factor + config_.shift_factor);
 }

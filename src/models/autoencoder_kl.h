@@ -27,6 +27,7 @@ class AutoencoderKL : public Autoencoder {
   Tensor decode(const Tensor& latents) const;
 
   Tensor latents_of(const Tensor& pictures) const override;
+  Tensor sampled_latents_of(const Tensor& pictures, const Draw& draw) const override;
   Tensor pictures_of(const Tensor& latents) const override;
   int factor() const override { return config_.factor(); }
   int latent_channels() const override { return config_.latent_channels; }

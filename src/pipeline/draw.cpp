@@ -1,8 +1,49 @@
 #include "pipeline/draw.h"
 
+#include <charconv>
 #include <random>
 
+#include "core/error.h"
+#include "io/hub_catalogue.h"
+#include "nn/dtype.h"
+
 namespace longhand {
+
+namespace {
+
+/// "FILE" or "FILE:0.7".
+LoraChoice lora_choice(const std::string& text) {
+  const auto colon = text.rfind(':');
+  if (colon != std::string::npos) {
+    double weight = 0;
+    const char* end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data() + colon + 1, end, weight);
+    if (error == std::errc() && stop == end) {
+      return {resolve_model(text.substr(0, colon)), weight};
+    }
+  }
+  return {resolve_model(text), 1};
+}
+
+}  // namespace
+
+Painter load_painter(const PaintRequest& request) {
+  ModelOptions options{.dtype = dtype_named(request.dtype), .loras = {}, .prior = {}, .vae = {}};
+  for (const std::string& lora : request.lora) {
+    options.loras.push_back(lora_choice(lora));
+  }
+  if (!request.prior.empty()) {
+    options.prior = resolve_model(request.prior);
+  }
+  if (!request.vae.empty()) {
+    options.vae = resolve_model(request.vae);
+  }
+  Painter painter(resolve_model(request.model), options);
+  if (!request.refiner.empty()) {
+    painter.add_refiner(resolve_model(request.refiner), {.dtype = options.dtype});
+  }
+  return painter;
+}
 
 UpsampleRequest upsampling_of(const PaintRequest& request, const ModelDefaults& defaults,
                               int max_tokens) {
@@ -24,19 +65,30 @@ void resolve(PaintRequest& request, const ModelDefaults& defaults, const Painter
   if (!request.seed) {
     request.seed = std::random_device{}();
   }
-  request.steps = request.steps.value_or(defaults.steps);
-  request.guidance = request.guidance.value_or(defaults.guidance);
-  request.size = request.size.value_or(painter.own_size());
+  const DiffusionModel& model = painter.model();
+  request.steps = request.steps ? request.steps : defaults.steps.value_or(model.default_steps());
+  request.guidance =
+      request.guidance ? request.guidance : defaults.guidance.value_or(model.default_guidance());
+  request.size = request.size.value_or(model.own_size());
   if (request.scheduler.empty()) {
-    request.scheduler = defaults.scheduler.empty() ? painter.own_scheduler() : defaults.scheduler;
+    request.scheduler = defaults.scheduler.empty() ? model.schedule().class_name : defaults.scheduler;
   }
   painter.check(painting_of(request));
 }
 
 PaintOptions painting_of(const PaintRequest& request) {
   const Size size = request.size.value_or(Size{});
-  return {size.width,        size.height, request.steps.value(), request.guidance.value(),
-          request.scheduler, {}};
+  PaintOptions options;
+  options.width = size.width;
+  options.height = size.height;
+  options.guidance = request.guidance.value();
+  options.prior_steps = request.prior_steps;
+  options.prior_guidance = request.prior_guidance;
+  options.steps = request.steps.value();
+  options.scheduler = request.scheduler;
+  options.negative_prompt = request.negative_prompt;
+  options.refiner_start = request.refiner_start;
+  return options;
 }
 
 std::vector<Order> orders_of(const DrawRequest& request, const std::string& caption) {

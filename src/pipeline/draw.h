@@ -18,6 +18,14 @@ namespace longhand {
 /// What all painting from prompts is asked for.
 struct PaintRequest {
   std::string model = "pocket";
+  std::vector<std::string> lora;
+  std::string vae;
+  std::string refiner;
+  double refiner_start = 0.8;
+  std::string prior;
+  int prior_steps = 25;
+  double prior_guidance = 4;
+  std::optional<std::string> negative_prompt;
   std::optional<std::int64_t> seed;
   std::optional<int> steps;
   std::optional<double> guidance;
@@ -30,7 +38,18 @@ struct PaintRequest {
   int candidates = 4;
 
   static constexpr auto fields = std::tuple{
-      field("model", &PaintRequest::model, "\"pocket\", or a folder in the diffusers layout"),
+      field("model", &PaintRequest::model,
+            "a name that `longhand models` lists, ORG/NAME, a folder in the diffusers layout, or a "
+            "single .safetensors checkpoint"),
+      field("lora", &PaintRequest::lora, "a LoRA's file or folder, FILE:WEIGHT for a part of it"),
+      field("vae", &PaintRequest::vae, "another autoencoder: a folder, or its name"),
+      field("refiner", &PaintRequest::refiner, "a model that paints the end of each run (SDXL's)"),
+      field("refiner_start", &PaintRequest::refiner_start,
+            "where on the way, 0 to 1, the refiner takes over", 0, 1),
+      field("prior", &PaintRequest::prior, "the prior, where it is a model of its own"),
+      field("prior_steps", &PaintRequest::prior_steps, "the prior's denoising steps", 1, 1000),
+      field("prior_guidance", &PaintRequest::prior_guidance, "the prior's guidance scale", 1, 100),
+      field("negative_prompt", &PaintRequest::negative_prompt, "what not to paint"),
       field("seed", &PaintRequest::seed, "random seed", 0, 9e15),
       field("steps", &PaintRequest::steps, "denoising steps (default: the model's)", 1, 1000),
       field("guidance", &PaintRequest::guidance, "guidance scale; 1 is none (default: the model's)",
@@ -60,6 +79,10 @@ struct DrawRequest : PaintRequest {
       },
       PaintRequest::fields);
 };
+
+/// The painter that a request asks for, its LoRAs and refiner with it. Throws not_found with the
+/// command that gets a model which is not here.
+Painter load_painter(const PaintRequest& request);
 
 /// The lengthening that a request asks for, in the manner that its model was trained on.
 UpsampleRequest upsampling_of(const PaintRequest& request, const ModelDefaults& defaults,

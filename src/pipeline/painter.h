@@ -1,33 +1,24 @@
-// Painting: captions → text states [n, 77, dim] → latents [n, c, h/f, w/f] → pictures, with one
-// model folder in the diffusers layout (model_index.json, text_encoder/, unet/, vae/, scheduler/).
+// Painting: captions → conditions → latents [n, c, h/f, w/f] → pictures, with any family of models.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "core/fields.h"
 #include "core/files.h"
-#include "diffusion/noise_schedule.h"
-#include "diffusion/noise_source.h"
-#include "io/image.h"
-#include "models/autoencoder.h"
-#include "models/clip_text.h"
-#include "models/unet_2d_condition.h"
+#include "pipeline/diffusion_model.h"
 
 namespace longhand {
 
-/// The folder of a model: "pocket" → the project's own models/pocket, anything else is a path.
-fs::path model_folder(const std::string& name_or_path);
-
 /// What a model folder's longhand.json says of its use; all of it may be absent.
 struct ModelDefaults {
-  int steps = 25;
-  double guidance = 5;
-  std::string scheduler;  // "" takes the class that scheduler_config.json names
-  fs::path
-      upsampling;     // the template of the captions that it was trained on; "" where there is none
+  std::optional<int> steps;        // not set: the family's
+  std::optional<double> guidance;  // not set: the family's
+  std::string scheduler;           // "" takes the class that scheduler_config.json names
+  /// The template of the captions that it was trained on; "" where there is none.
+  fs::path upsampling;
   std::string about;  // what it can paint, for people
 
   static ModelDefaults of(const fs::path& folder);
@@ -39,19 +30,23 @@ struct Order {
   std::int64_t seed = 0;
 };
 
-struct PaintOptions {
-  int width = 128, height = 128;
+struct PaintOptions : ConditioningOptions {
   int steps = 25;
-  double guidance = 5;
   std::string scheduler = "ddim";
+  std::optional<std::string> negative_prompt;
+  /// The refiner takes over at this part of the way, 0 to 1; needs a painter with a refiner.
+  double refiner_start = 0.8;
   std::function<void(int)> on_step;  // called after each step with its number; may throw to stop
 };
 
 /// Re-entrant: paint() may run on several threads at once.
 class Painter {
  public:
-  /// dtype: "auto", "float32", "bfloat16" (nn/dtype.h). Throws not_found, corrupt, naming the file.
-  Painter(const fs::path& folder, const std::string& dtype);
+  /// Throws not_found, corrupt, naming the file.
+  Painter(const fs::path& model, const ModelOptions& options);
+
+  /// SDXL's refiner paints the end of each run (Podell et al. 2023, section 2.5).
+  void add_refiner(const fs::path& model, const ModelOptions& options);
 
   /// Paints the orders in one batch, both branches of guidance in it. Each order's noise is that of
   /// torch's generator on the processor at its seed, [1, c, h, w], as diffusers draws it. Throws
@@ -61,28 +56,16 @@ class Painter {
   /// Throws invalid_argument for a size, a number of steps or a scheduler that it cannot paint
   /// with.
   void check(const PaintOptions& options) const;
-  /// What captions are limited to, with the two marks.
-  int max_tokens() const { return text_encoder_.config().max_position_embeddings; }
-  /// The size that the model was trained at.
-  Size own_size() const;
-  /// The class that its scheduler_config.json names.
-  const std::string& own_scheduler() const { return schedule_.class_name; }
+  const DiffusionModel& model() const { return *model_; }
+  /// The model's calls in a run of these options: what progress counts.
+  int calls(const PaintOptions& options) const;
 
  private:
-  Painter(const fs::path& folder, at::ScalarType dtype);
   std::vector<Image> painted(const std::vector<Order>& orders, const PaintOptions& options) const;
-  at::Tensor encode(const std::vector<std::string>& captions) const;
-  at::Tensor noise(NoiseSource& source, std::size_t count, const PaintOptions& options) const;
+  at::Tensor refined(const at::Tensor& latents, const Subject& subject, const PaintOptions& options,
+                     NoiseSource& noise, int calls) const;
 
-  at::ScalarType dtype_;
-  Weights unet_weights_, text_weights_;
-  UNet2DConditionModel unet_;
-  CLIPTextModel text_encoder_;
-  std::unique_ptr<Autoencoder> autoencoder_;
-  SchedulerConfig schedule_;
+  std::unique_ptr<DiffusionModel> model_, refiner_;
 };
-
-/// Ids of captions, each padded or cut to the text encoder's length: [captions, length].
-at::Tensor caption_ids(const std::vector<std::string>& captions, const CLIPTextConfig& config);
 
 }  // namespace longhand

@@ -48,10 +48,13 @@ void train(const Recipe& recipe) {
   if (recipe.kind == "autoencoder") {
     return train_autoencoder(recipe);
   }
+  if (recipe.kind == "clip") {
+    return train_clip(recipe);
+  }
   if (recipe.kind == "painter") {
     return train_painter(recipe);
   }
-  fail(Kind::corrupt, "recipe kind \"{}\" is not known; expected autoencoder or painter",
+  fail(Kind::corrupt, "recipe kind \"{}\" is not known; expected autoencoder, clip or painter",
        recipe.kind);
 }
 

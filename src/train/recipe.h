@@ -10,7 +10,7 @@
 namespace longhand {
 
 struct Recipe {
-  std::string kind;  // "autoencoder" or "painter"
+  std::string kind;  // "autoencoder", "clip" or "painter"
   fs::path out;      // checkpoints, sample sheets and, at the end, weights; ignored by git
   fs::path model;    // the model folder that finished weights go to
   std::uint64_t seed = 0;
@@ -32,6 +32,7 @@ struct Recipe {
 void train(const Recipe& recipe);
 
 void train_autoencoder(const Recipe& recipe);
+void train_clip(const Recipe& recipe);
 void train_painter(const Recipe& recipe);
 
 }  // namespace longhand

@@ -38,8 +38,10 @@ void write_review(const Recipe& recipe, Optimizer& optimizer, std::int64_t step,
                   const std::function<Review()>& review) {
   const Optimizer::UseAverage averaged(optimizer);
   const Review seen = review();
-  write_file_atomically(recipe.out / "samples" / fmt::format("{:06}.png", step),
-                        encode_png(seen.sheet));
+  if (seen.sheet) {
+    write_file_atomically(recipe.out / "samples" / fmt::format("{:06}.png", step),
+                          encode_png(*seen.sheet));
+  }
   nlohmann::json line = seen.figures;
   line["step"] = step;
   spdlog::info("review: {}", line.dump());

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "io/image.h"
@@ -14,7 +15,7 @@ namespace longhand {
 
 /// What is looked at every few minutes, with the averaged parameters in the model.
 struct Review {
-  Image sheet;
+  std::optional<Image> sheet;
   std::map<std::string, double> figures;  // by name: losses on scenes that are not trained on
 };
 

@@ -1,0 +1,31 @@
+// The loop from noise to a sample, and classifier-free guidance (Ho & Salimans 2022).
+#pragma once
+
+#include <functional>
+
+#include "diffusion/scheduler.h"
+
+namespace longhand {
+
+/// A model's answer at a timestep, guidance and conditions included: sample [batch, channels, …] as
+/// scale_model_input gives it → [batch, channels or twice as many, …].
+using Denoise = std::function<at::Tensor(const at::Tensor& sample, double timestep)>;
+
+/// From an answer for both branches [2·batch, …], the unconditional one first: u + scale · (c - u)
+/// in float32. Channels beyond `channels` (a variance) are the conditional branch's.
+at::Tensor guided(const at::Tensor& both, double scale, std::int64_t channels);
+
+/// A part of a run, and what happens on the way.
+struct SamplingSpan {
+  std::size_t begin = 0;
+  std::size_t end = std::numeric_limits<std::size_t>::max();  // one past the last step
+  /// Called after each step with its number and the sample, which it may change (a mask does); may
+  /// throw to stop.
+  std::function<void(std::size_t step, at::Tensor& sample)> on_step;
+};
+
+/// sample, float32, as noisy as the step `begin` expects → the sample after the span.
+at::Tensor run_sampler(Scheduler& scheduler, const Denoise& denoise, at::Tensor sample,
+                       NoiseSource& noise, const SamplingSpan& span = {});
+
+}  // namespace longhand

@@ -1,0 +1,93 @@
+#include "pipeline/diffusion_model.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "models/config.h"
+#include "models/lora.h"
+#include "pipeline/stable_diffusion.h"
+
+namespace longhand {
+namespace {
+
+constexpr int largest_side = 4096;
+
+using Loader = std::unique_ptr<DiffusionModel> (*)(const Checkpoint&, const ModelOptions&);
+
+template <class Family>
+std::unique_ptr<DiffusionModel> load(const Checkpoint& checkpoint, const ModelOptions& options) {
+  return std::make_unique<Family>(checkpoint, options);
+}
+
+const std::map<std::string, Loader>& families() {
+  static const std::map<std::string, Loader> table = {
+      {"StableDiffusionPipeline", load<StableDiffusion>},
+      {"StableDiffusionImg2ImgPipeline", load<StableDiffusion>},
+      {"LatentConsistencyModelPipeline", load<StableDiffusion>},
+      {"StableDiffusionXLPipeline", load<StableDiffusion>},
+      {"StableDiffusionXLImg2ImgPipeline", load<StableDiffusion>},
+      {"StableUnCLIPImg2ImgPipeline", load<StableDiffusion>},
+  };
+  return table;
+}
+
+}  // namespace
+
+at::Tensor DiffusionModel::image_embeds_of(const std::vector<Image>&) const {
+  fail(Kind::invalid_argument,
+       "this model does not paint from pictures' embeddings; take Kandinsky 2.2, Karlo or Stable "
+       "unCLIP (longhand models lists them)");
+}
+
+at::Tensor DiffusionModel::imagined_embeds(const Subject&, const ConditioningOptions&,
+                                           NoiseSource&) const {
+  fail(Kind::invalid_argument,
+       "this model has no prior from text to pictures' embeddings; take Kandinsky 2.2 or Karlo");
+}
+
+std::unique_ptr<DiffusionModel> load_diffusion_model(const fs::path& path,
+                                                     const ModelOptions& options) {
+  const Checkpoint checkpoint(path);
+  const fs::path index = checkpoint.configs() / "model_index.json";
+  const auto name = config_value<std::string>(read_config(index), "_class_name", "");
+  const auto found = families().find(name);
+  if (found == families().end()) {
+    std::string known;
+    for (const auto& [each, loader] : families()) {
+      known += (known.empty() ? "" : ", ") + each;
+    }
+    fail(Kind::invalid_argument, "{}: _class_name \"{}\" cannot be painted with; known are {}",
+         index.string(), name, known);
+  }
+  return found->second(checkpoint, options);
+}
+
+std::int64_t latent_side(int side, int factor, const char* name) {
+  if (side % factor != 0 || side < factor || side > largest_side) {
+    const int nearest = std::clamp((side + factor / 2) / factor * factor, factor, largest_side);
+    fail(Kind::invalid_argument,
+         "{} {} cannot be painted: it must be a multiple of {} up to {}; the nearest is {}", name,
+         side, factor, largest_side, nearest);
+  }
+  return side / factor;
+}
+
+std::map<std::string, Weights> weights_with_loras(const Checkpoint& checkpoint,
+                                                  const std::vector<std::string>& components,
+                                                  const ModelOptions& options) {
+  std::map<std::string, Weights> weights;
+  std::map<std::string, Weights*> targets;
+  for (const std::string& component : components) {
+    if (checkpoint.has(component)) {
+      const auto [at, inserted] =
+          weights.emplace(component, checkpoint.weights(component, options.dtype));
+      targets[component] = &at->second;
+    }
+  }
+  for (const LoraChoice& choice : options.loras) {
+    Lora::load(choice.path, choice.weight).add_to(targets);
+  }
+  return weights;
+}
+
+}  // namespace longhand

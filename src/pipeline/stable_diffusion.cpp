@@ -1,0 +1,254 @@
+#include "pipeline/stable_diffusion.h"
+
+#include <cmath>
+
+#include "core/error.h"
+#include "diffusion/noise_schedule.h"
+#include "models/config.h"
+
+namespace longhand {
+namespace {
+
+constexpr double aesthetic_score = 6.0, negative_aesthetic_score = 2.5;  // the reference's defaults
+
+nlohmann::json index_of(const Checkpoint& checkpoint) {
+  return read_config(checkpoint.configs() / "model_index.json");
+}
+
+/// Both branches in one batch, the unconditional one first.
+UNetCondition joined(const UNetCondition& without, const UNetCondition& with) {
+  const auto cat = [](const at::Tensor& a, const at::Tensor& b) {
+    return a.defined() ? at::cat({a, b}) : at::Tensor();
+  };
+  return {cat(without.context, with.context),           cat(without.context_mask, with.context_mask),
+          cat(without.class_labels, with.class_labels), cat(without.text_embeds, with.text_embeds),
+          cat(without.time_ids, with.time_ids),         cat(without.image_embeds, with.image_embeds),
+          cat(without.guidance_embeds, with.guidance_embeds)};
+}
+
+std::optional<TextEncoder> text_encoder(const Checkpoint& checkpoint,
+                                        std::map<std::string, Weights>& weights,
+                                        const std::string& component,
+                                        const std::string& tokenizer) {
+  const auto found = weights.find(component);
+  if (found == weights.end()) {
+    return std::nullopt;
+  }
+  return std::make_optional<TextEncoder>(
+      checkpoint, tokenizer, found->second,
+      CLIPTextConfig::from_json(checkpoint.config(component)));
+}
+
+UNet2DConditionModel unet(const Checkpoint& checkpoint, std::map<std::string, Weights>& weights) {
+  const auto found = weights.find("unet");
+  if (found == weights.end()) {
+    fail(Kind::not_found, "{} has no unet", checkpoint.configs().string());
+  }
+  return UNet2DConditionModel(found->second,
+                              UNet2DConditionConfig::from_json(checkpoint.config("unet")));
+}
+
+}  // namespace
+
+StableDiffusion::StableDiffusion(const Checkpoint& checkpoint, const ModelOptions& options)
+    : StableDiffusion(checkpoint, options,
+                      weights_with_loras(checkpoint, {"unet", "text_encoder", "text_encoder_2"},
+                                         options)) {}
+
+StableDiffusion::StableDiffusion(const Checkpoint& checkpoint, const ModelOptions& options,
+                                 std::map<std::string, Weights> weights)
+    : dtype_(options.dtype),
+      class_name_(config_value<std::string>(index_of(checkpoint), "_class_name", "")),
+      zeros_for_empty_(config_value(index_of(checkpoint), "force_zeros_for_empty_prompt",
+                                    class_name_ == "StableDiffusionXLPipeline")),
+      scores_aesthetics_(config_value(index_of(checkpoint), "requires_aesthetics_score", false)),
+      text_encoder_(text_encoder(checkpoint, weights, "text_encoder", "tokenizer")),
+      text_encoder_2_(text_encoder(checkpoint, weights, "text_encoder_2", "tokenizer_2")),
+      unet_(unet(checkpoint, weights)),
+      autoencoder_(options.vae.empty() ? load_autoencoder(checkpoint, "vae", options.dtype)
+                                       : load_autoencoder(options.vae, options.dtype)),
+      schedule_(SchedulerConfig::from_json(checkpoint.config("scheduler"))) {
+  if (checkpoint.has("image_normalizer")) {
+    Weights encoder = checkpoint.weights("image_encoder", dtype_);
+    Weights normalizer = checkpoint.weights("image_normalizer", dtype_);
+    image_.emplace(ImagePart{
+        CLIPVisionModelWithProjection(
+            encoder, CLIPVisionConfig::from_json(checkpoint.config("image_encoder"))),
+        CLIPImageProcessor::from_json(
+            read_config(checkpoint.configs() / "feature_extractor" / "preprocessor_config.json")),
+        StableUnCLIPImageNormalizer(normalizer, StableUnCLIPImageNormalizerConfig::from_json(
+                                                    checkpoint.config("image_normalizer"))),
+        SchedulerConfig::from_json(checkpoint.config("image_noising_scheduler"))});
+  }
+  const UNet2DConditionConfig& own = unet_.config();
+  int width = 0;
+  for (const auto* encoder : {&text_encoder_, &text_encoder_2_}) {
+    width += *encoder ? (*encoder)->config().hidden_size : 0;
+  }
+  if (own.cross_attention_dim != width) {
+    fail(Kind::corrupt,
+         "{}: the unet reads text of width {} and the text encoders give {}; they are not of one "
+         "model",
+         checkpoint.configs().string(), own.cross_attention_dim, width);
+  }
+  if (own.in_channels != autoencoder_->latent_channels() || own.out_channels != own.in_channels) {
+    fail(Kind::corrupt,
+         "{}: the unet takes {} channels and the vae gives {}; they are not of one model",
+         checkpoint.configs().string(), own.in_channels, autoencoder_->latent_channels());
+  }
+}
+
+StableDiffusion::Text StableDiffusion::encode(const std::vector<std::string>& captions) const {
+  if (!is_xl()) {
+    return {text_encoder_->encode(captions).last_hidden_state, {}};
+  }
+  std::vector<at::Tensor> contexts;
+  if (text_encoder_) {
+    contexts.push_back(text_encoder_->encode(captions).penultimate);
+  }
+  const TextEncoding second = text_encoder_2_->encode(captions);
+  contexts.push_back(second.penultimate);
+  return {at::cat(contexts, -1), second.text_embeds};
+}
+
+StableDiffusion::Text StableDiffusion::unconditional(const Subject& subject,
+                                                     const Text& conditional) const {
+  if (is_xl() && zeros_for_empty_ && !subject.negative_prompt) {
+    return {at::zeros_like(conditional.context), at::zeros_like(conditional.pooled)};
+  }
+  const Text one = encode({subject.negative_prompt.value_or("")});
+  return {one.context.expand_as(conditional.context),
+          is_xl() ? one.pooled.expand_as(conditional.pooled) : at::Tensor()};
+}
+
+/// Original size, crop, and target size or aesthetic score (Podell et al. 2023, section 2.2).
+at::Tensor StableDiffusion::time_ids(const ConditioningOptions& options, double score,
+                                     std::int64_t n) const {
+  const double height = options.height, width = options.width;
+  const std::vector<double> ids = scores_aesthetics_
+                                      ? std::vector<double>{height, width, 0, 0, score}
+                                      : std::vector<double>{height, width, 0, 0, height, width};
+  return at::tensor(ids, at::kFloat).unsqueeze(0).expand({n, -1});
+}
+
+/// Embeddings [n, d] → [n, 2d]: noised between the normalizer's statistics, and how much (diffusers
+/// noise_image_embeddings).
+at::Tensor StableDiffusion::noised_embeds(const at::Tensor& embeds, int level,
+                                          NoiseSource& noise) const {
+  const at::Tensor levels = at::full({embeds.size(0)}, level, at::kLong);
+  const at::Tensor drawn = noise.draw_like(embeds).to(embeds.scalar_type());
+  const at::Tensor noised = add_noise(alphas_cumprod(image_->noising).to(embeds.scalar_type()),
+                                      image_->normalizer.scale(embeds), drawn, levels);
+  const at::Tensor how_much =
+      timestep_embedding(levels, static_cast<int>(embeds.size(1)), true, 0).to(embeds.scalar_type());
+  return at::cat({image_->normalizer.unscale(noised).to(embeds.scalar_type()), how_much}, 1);
+}
+
+UNetCondition StableDiffusion::condition(const Subject& subject, const ConditioningOptions& options,
+                                         bool guides, NoiseSource& noise) const {
+  const std::int64_t n = subject.size();
+  const Text text = encode(subject.captions);
+  UNetCondition with{.context = text.context};
+  if (is_xl()) {
+    with.text_embeds = text.pooled;
+    with.time_ids = time_ids(options, aesthetic_score, n);
+  }
+  if (image_) {
+    if (!subject.image_embeds.defined()) {
+      fail(Kind::invalid_argument,
+           "Stable unCLIP paints from a picture; give it one: longhand vary PICTURE --model …");
+    }
+    with.class_labels = noised_embeds(subject.image_embeds, options.noise_level, noise);
+  }
+  if (!guides) {
+    return with;
+  }
+  const Text none = unconditional(subject, text);
+  UNetCondition without{.context = none.context};
+  if (is_xl()) {
+    without.text_embeds = none.pooled;
+    without.time_ids = time_ids(options, negative_aesthetic_score, n);
+  }
+  if (image_) {
+    without.class_labels = at::zeros_like(with.class_labels);
+  }
+  return joined(without, with);
+}
+
+Denoise StableDiffusion::denoiser(const Subject& subject, const ConditioningOptions& options,
+                                  NoiseSource& noise) const {
+  const int told = unet_.config().time_cond_proj_dim;  // LCM is told the scale instead of guided
+  const bool guides = options.guidance > 1 && told == 0;
+  UNetCondition conditions = condition(subject, options, guides, noise);
+  if (told > 0) {
+    const at::Tensor scales = at::full({subject.size()}, (options.guidance - 1) * 1000, at::kFloat);
+    conditions.guidance_embeds = timestep_embedding(scales, told, false, 1).to(dtype_);
+  }
+  return [this, conditions, guides, scale = options.guidance](const at::Tensor& sample,
+                                                              double timestep) {
+    const at::Tensor one = sample.to(dtype_);
+    const at::Tensor input = guides ? at::cat({one, one}) : one;
+    const at::Tensor answer =
+        unet_.forward(input, at::full({input.size(0)}, timestep, at::kFloat), conditions);
+    return guides ? guided(answer, scale, sample.size(1)) : answer;
+  };
+}
+
+std::vector<std::int64_t> StableDiffusion::latent_shape(std::int64_t n, int width,
+                                                        int height) const {
+  const int factor = autoencoder_->factor();
+  return {n, autoencoder_->latent_channels(), latent_side(height, factor, "height"),
+          latent_side(width, factor, "width")};
+}
+
+at::Tensor StableDiffusion::latents_of(const at::Tensor& pictures, NoiseSource& noise) const {
+  return autoencoder_->sampled_latents_of(
+      pictures.to(dtype_), [&](at::IntArrayRef shape) { return noise.draw(shape); });
+}
+
+at::Tensor StableDiffusion::pictures_of(const at::Tensor& latents, NoiseSource&) const {
+  return autoencoder_->pictures_of(
+      latents.to(dtype_).contiguous(at::MemoryFormat::ChannelsLast));
+}
+
+at::Tensor StableDiffusion::image_embeds_of(const std::vector<Image>& images) const {
+  if (!image_) {
+    return DiffusionModel::image_embeds_of(images);
+  }
+  std::vector<at::Tensor> pixels;
+  for (const Image& image : images) {
+    pixels.push_back(image_->processor.pixel_values(image));
+  }
+  return image_->encoder.forward(at::stack(pixels).to(dtype_)).image_embeds;
+}
+
+Size StableDiffusion::own_size() const {
+  const int side = unet_.config().sample_size * autoencoder_->factor();
+  return {side, side};
+}
+
+int StableDiffusion::max_tokens() const {
+  const TextEncoder& encoder = text_encoder_ ? *text_encoder_ : *text_encoder_2_;
+  return encoder.config().max_position_embeddings;
+}
+
+int StableDiffusion::default_steps() const {
+  if (image_) {
+    return 20;
+  }
+  const bool turbo = is_xl() && schedule_.class_name == "EulerAncestralDiscreteScheduler" &&
+                     schedule_.timestep_spacing == "trailing";
+  return turbo || schedule_.class_name == "LCMScheduler" ? 4 : 50;
+}
+
+double StableDiffusion::default_guidance() const {
+  if (image_) {
+    return 10;
+  }
+  if (default_steps() == 4) {
+    return unet_.config().time_cond_proj_dim > 0 ? 8.5 : 1;
+  }
+  return is_xl() ? 5 : 7.5;
+}
+
+}  // namespace longhand

@@ -1,0 +1,65 @@
+// Latent diffusion from text: Stable Diffusion 1 and 2, XL and its refiner, Turbo and LCM, and
+// Stable unCLIP, which takes a picture's CLIP embedding besides (Rombach et al. 2022; Podell et al.
+// 2023; diffusers' pipelines of these names).
+#pragma once
+
+#include <optional>
+
+#include "models/autoencoder.h"
+#include "models/clip_image.h"
+#include "models/clip_vision.h"
+#include "models/image_normalizer.h"
+#include "models/unet_2d_condition.h"
+#include "pipeline/diffusion_model.h"
+#include "pipeline/text_encoder.h"
+
+namespace longhand {
+
+class StableDiffusion : public DiffusionModel {
+ public:
+  StableDiffusion(const Checkpoint& checkpoint, const ModelOptions& options);
+
+  Denoise denoiser(const Subject& subject, const ConditioningOptions& options,
+                   NoiseSource& noise) const override;
+  std::vector<std::int64_t> latent_shape(std::int64_t n, int width, int height) const override;
+  at::Tensor latents_of(const at::Tensor& pictures, NoiseSource& noise) const override;
+  at::Tensor pictures_of(const at::Tensor& latents, NoiseSource& noise) const override;
+  at::Tensor image_embeds_of(const std::vector<Image>& images) const override;
+  const SchedulerConfig& schedule() const override { return schedule_; }
+  Size own_size() const override;
+  int max_tokens() const override;
+  int default_steps() const override;
+  double default_guidance() const override;
+
+ private:
+  /// What only Stable unCLIP has.
+  struct ImagePart {
+    CLIPVisionModelWithProjection encoder;
+    CLIPImageProcessor processor;
+    StableUnCLIPImageNormalizer normalizer;
+    SchedulerConfig noising;
+  };
+  struct Text {
+    at::Tensor context, pooled;  // [n, length, d]; [n, d], undefined but for XL
+  };
+  StableDiffusion(const Checkpoint& checkpoint, const ModelOptions& options,
+                  std::map<std::string, Weights> weights);
+  bool is_xl() const { return unet_.config().addition_embed_type == "text_time"; }
+  Text encode(const std::vector<std::string>& captions) const;
+  Text unconditional(const Subject& subject, const Text& conditional) const;
+  at::Tensor time_ids(const ConditioningOptions& options, double score, std::int64_t n) const;
+  at::Tensor noised_embeds(const at::Tensor& embeds, int level, NoiseSource& noise) const;
+  UNetCondition condition(const Subject& subject, const ConditioningOptions& options, bool guides,
+                          NoiseSource& noise) const;
+
+  at::ScalarType dtype_;
+  std::string class_name_;
+  bool zeros_for_empty_, scores_aesthetics_;
+  std::optional<TextEncoder> text_encoder_, text_encoder_2_;
+  UNet2DConditionModel unet_;
+  std::unique_ptr<Autoencoder> autoencoder_;
+  std::optional<ImagePart> image_;
+  SchedulerConfig schedule_;
+};
+
+}  // namespace longhand
