@@ -22,7 +22,7 @@ test: ## set up, build, and run the tests
 	@ctest --test-dir build --output-on-failure
 
 bench: ## measure against the peers, side by side (about an hour); figures in bench/README.md
-	@setup/bootstrap --reference
+	@setup/bootstrap --test
 	@setup/llama.sh bench
 	@cmake --build build --target longhand fidelity
 	@bench/run

@@ -9,27 +9,28 @@
 namespace longhand {
 namespace {
 
-/// The id of the pad token that a tokenizer's folder names; the end mark where it names none.
+/// The id of the pad token that a tokenizer's folder names, in transformers' older or newer file;
+/// the end mark where it names none.
 int padding_of(const fs::path& folder) {
-  const fs::path file = folder / "special_tokens_map.json";
-  if (!fs::exists(file)) {
-    return ClipTokenizer::end_of_text;
+  for (const char* name : {"special_tokens_map.json", "tokenizer_config.json"}) {
+    const nlohmann::json map =
+        fs::exists(folder / name) ? read_config(folder / name) : nlohmann::json::object();
+    if (!map.contains("pad_token")) {
+      continue;
+    }
+    const nlohmann::json& token = map["pad_token"];
+    const auto text = token.is_object() ? config_value<std::string>(token, "content", "")
+                                        : config_value<std::string>(map, "pad_token", "");
+    if (text == "!") {
+      return 0;
+    }
+    if (text != "<|endoftext|>") {
+      fail(Kind::corrupt, "{}: pad_token \"{}\" is not known; expected <|endoftext|> or !",
+           (folder / name).string(), text);
+    }
+    break;
   }
-  const nlohmann::json map = read_config(file);
-  if (!map.contains("pad_token")) {
-    return ClipTokenizer::end_of_text;
-  }
-  const nlohmann::json& token = map["pad_token"];
-  const auto text = token.is_object() ? config_value<std::string>(token, "content", "")
-                                      : config_value<std::string>(map, "pad_token", "");
-  if (text == "<|endoftext|>") {
-    return ClipTokenizer::end_of_text;
-  }
-  if (text == "!") {
-    return 0;
-  }
-  fail(Kind::corrupt, "{}: pad_token \"{}\" is not known; expected <|endoftext|> or !",
-       file.string(), text);
+  return ClipTokenizer::end_of_text;
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 """Records what diffusers and PEFT make of one LoRA in each of the published key layouts, for tests/models/lora_golden.cpp.
 
-Usage: setup/bootstrap --reference && .venv/bin/pip install peft==0.21.2 accelerate==1.15.0 && .venv/bin/python tests/golden/record_loras.py
+Usage: setup/bootstrap --reference && .venv/bin/python tests/golden/record_loras.py
 Writes golden/lora: base.safetensors (a small UNet and text encoder, their names behind "unet." and "text_encoder."), the LoRA in files named by
 layout, and fused.safetensors and fused_attention.safetensors, the weights that the LoRA changes after fusing at 0.75. That each file gives them
 through diffusers' (or PEFT's) own loading is checked here.

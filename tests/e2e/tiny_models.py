@@ -1,0 +1,116 @@
+"""Tiny models with random weights in diffusers' layout: the reference paints with the same weights as the binary."""
+import os
+import pathlib
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import diffusers
+import numpy
+import torch
+from PIL import Image
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+from support import ROOT
+
+diffusers.utils.logging.set_verbosity_error()
+diffusers.utils.logging.disable_progress_bar()
+torch.set_grad_enabled(False)
+PROMPT = "a red car and two dogs"
+
+
+def lively(model: torch.nn.Module) -> torch.nn.Module:
+    """Norms and biases away from ones and zeros, so that a forgotten one shows."""
+    for parameter in model.parameters():
+        if parameter.dim() == 1:
+            parameter.data += 0.1 * torch.randn_like(parameter)
+    return model.eval()
+
+
+def tokenizer(pad: str = "<|endoftext|>") -> CLIPTokenizer:
+    return CLIPTokenizer.from_pretrained(ROOT / "models/pocket/tokenizer", pad_token=pad, model_max_length=77)
+
+
+def text_encoder(width: int = 32, projection: int = 0, **options) -> torch.nn.Module:
+    config = CLIPTextConfig(vocab_size=49408, hidden_size=width, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4,
+                            projection_dim=projection or width, bos_token_id=49406, eos_token_id=49407, **options)
+    return lively((CLIPTextModelWithProjection if projection else CLIPTextModel)(config))
+
+
+def image_encoder(projection: int) -> torch.nn.Module:
+    return lively(CLIPVisionModelWithProjection(CLIPVisionConfig(
+        hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, image_size=224, patch_size=32,
+        projection_dim=projection)))
+
+
+def vae(**options) -> diffusers.AutoencoderKL:
+    return lively(diffusers.AutoencoderKL(
+        block_out_channels=(16, 32), down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2,
+        layers_per_block=1, norm_num_groups=8, latent_channels=4, **options))
+
+
+def unet(context: int = 32, **options) -> diffusers.UNet2DConditionModel:
+    options = dict(sample_size=16, in_channels=4, out_channels=4, block_out_channels=(16, 32), norm_num_groups=8,
+                   layers_per_block=1, attention_head_dim=2, cross_attention_dim=context,
+                   down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+                   up_block_types=("UpBlock2D", "CrossAttnUpBlock2D")) | options
+    return lively(diffusers.UNet2DConditionModel(**options))
+
+
+LATENT_BETAS = dict(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
+
+
+def stable_diffusion(**schedule) -> diffusers.StableDiffusionPipeline:
+    torch.manual_seed(0)
+    scheduler = diffusers.PNDMScheduler(**LATENT_BETAS, skip_prk_steps=True, set_alpha_to_one=False, steps_offset=1)
+    if schedule:
+        scheduler = diffusers.DDIMScheduler(**LATENT_BETAS, clip_sample=False, set_alpha_to_one=False, steps_offset=1, **schedule)
+    return diffusers.StableDiffusionPipeline(
+        vae=vae(), text_encoder=text_encoder(), tokenizer=tokenizer(), unet=unet(), scheduler=scheduler, safety_checker=None,
+        feature_extractor=None, requires_safety_checker=False)
+
+
+def xl_unet(context: int, pooled: int, ids: int) -> diffusers.UNet2DConditionModel:
+    return unet(context, attention_head_dim=(2, 4), transformer_layers_per_block=(1, 2), use_linear_projection=True,
+                down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+                addition_embed_type="text_time", addition_time_embed_dim=8,
+                projection_class_embeddings_input_dim=pooled + 8 * ids)
+
+
+def euler(**options) -> diffusers.EulerDiscreteScheduler:
+    return diffusers.EulerDiscreteScheduler(**LATENT_BETAS, timestep_spacing="leading", steps_offset=1, **options)
+
+
+def xl() -> diffusers.StableDiffusionXLPipeline:
+    torch.manual_seed(1)
+    return diffusers.StableDiffusionXLPipeline(
+        vae=vae(scaling_factor=0.13025), text_encoder=text_encoder(), tokenizer=tokenizer(), text_encoder_2=text_encoder(24, 20, hidden_act="gelu"),
+        tokenizer_2=tokenizer("!"), unet=xl_unet(32 + 24, 20, 6), scheduler=euler(), force_zeros_for_empty_prompt=True,
+        add_watermarker=False)
+
+
+def refiner(base: diffusers.StableDiffusionXLPipeline) -> diffusers.StableDiffusionXLImg2ImgPipeline:
+    torch.manual_seed(2)
+    return diffusers.StableDiffusionXLImg2ImgPipeline(
+        vae=base.vae, text_encoder=None, tokenizer=None, text_encoder_2=base.text_encoder_2, tokenizer_2=base.tokenizer_2,
+        unet=xl_unet(24, 20, 5), scheduler=euler(), requires_aesthetics_score=True, force_zeros_for_empty_prompt=False,
+        add_watermarker=False)
+
+
+def generators(seed: int, n: int) -> list:
+    return [torch.Generator().manual_seed(seed + i) for i in range(n)]
+
+
+def distance(images: list, paths: list) -> int:
+    """The largest difference of a channel, of 255, between the reference's pictures and files."""
+    worst = 0
+    for image, path in zip(images, paths, strict=True):
+        ours, theirs = (numpy.asarray(each.convert("RGB")).astype(int) for each in (Image.open(path), image))
+        assert ours.shape == theirs.shape, (ours.shape, theirs.shape)
+        assert theirs.std() > 1, "the reference painted an empty picture"
+        worst = max(worst, abs(ours - theirs).max())
+    return worst
+
+
+def numbered(path: pathlib.Path, n: int) -> list:
+    return [path] if n == 1 else [path.with_stem(f"{path.stem}-{i + 1}") for i in range(n)]
