@@ -143,7 +143,9 @@ int draw(const Arguments& arguments) {
   if (arguments.upsample_only) {
     return 0;
   }
-  warn_of_length(record.caption, painter.model().max_tokens());
+  if (record.request.long_prompt == "warn") {
+    warn_of_length(record.caption, painter.model().max_tokens());
+  }
   const fs::path out = arguments.out.empty() ? name_for(record) : fs::path(arguments.out);
   const auto images = painted(painter, record);
   for (record.index = 0; record.index < record.request.n; ++record.index) {

@@ -11,6 +11,13 @@ namespace longhand {
 /// scale_model_input gives it → [batch, channels or twice as many, …].
 using Denoise = std::function<at::Tensor(const at::Tensor& sample, double timestep)>;
 
+/// A network alone: input [batch, …], timesteps [batch] → [batch, …].
+using Network = std::function<at::Tensor(const at::Tensor& input, const at::Tensor& timesteps)>;
+
+/// A network that computes in `dtype`, with its conditions in it. Where scale > 1 those are of both
+/// branches of guidance, [2·batch, …] with the unconditional one first, and so is the input.
+Denoise guided_denoise(Network network, double scale, at::ScalarType dtype);
+
 /// From an answer for both branches [2·batch, …], the unconditional one first: u + scale · (c - u)
 /// in float32. Channels beyond `channels` (a variance) are the conditional branch's.
 at::Tensor guided(const at::Tensor& both, double scale, std::int64_t channels);

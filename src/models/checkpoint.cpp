@@ -62,8 +62,8 @@ std::vector<std::string> components_of(const nlohmann::json& model_index) {
 
 /// transformers' models are stored under another stem than diffusers'.
 const char* stem_of(const std::string& component) {
-  const bool transformers = component.starts_with("text_encoder") || component == "image_encoder" ||
-                            component == "safety_checker";
+  const bool transformers = component.find("text_encoder") != std::string::npos ||
+                            component.ends_with("image_encoder") || component == "safety_checker";
   return transformers ? "model" : "diffusion_pytorch_model";
 }
 

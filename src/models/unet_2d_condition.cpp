@@ -57,6 +57,16 @@ UNet2DConditionConfig UNet2DConditionConfig::from_json(const nlohmann::json& con
   return c;
 }
 
+UNetCondition joined(const UNetCondition& without, const UNetCondition& with) {
+  const auto cat = [](const Tensor& a, const Tensor& b) {
+    return a.defined() ? at::cat({a, b}) : Tensor();
+  };
+  return {cat(without.context, with.context),           cat(without.context_mask, with.context_mask),
+          cat(without.class_labels, with.class_labels), cat(without.text_embeds, with.text_embeds),
+          cat(without.time_ids, with.time_ids),         cat(without.image_embeds, with.image_embeds),
+          cat(without.guidance_embeds, with.guidance_embeds)};
+}
+
 UNet2DConditionModel::UNet2DConditionModel(Weights& weights, const UNet2DConditionConfig& config)
     : config_(config),
       time_embedding_(Scope(weights) / "time_embedding", config.block_out_channels[0],

@@ -38,6 +38,9 @@ struct UNetCondition {
   Tensor guidance_embeds = {}; // [batch, time_cond_proj_dim]: LCM's
 };
 
+/// Both branches of guidance in one batch, the unconditional one first.
+UNetCondition joined(const UNetCondition& without, const UNetCondition& with);
+
 class UNet2DConditionModel {
  public:
   UNet2DConditionModel(Weights& weights, const UNet2DConditionConfig& config);

@@ -10,6 +10,7 @@
 #include "diffusion/sampler.h"
 #include "io/image.h"
 #include "models/checkpoint.h"
+#include "pipeline/text_encoder.h"
 
 namespace longhand {
 
@@ -30,6 +31,7 @@ struct ConditioningOptions {
   double guidance = 5;
   int prior_steps = 25;
   double prior_guidance = 4;
+  ReadingOptions reading = {};
   int noise_level = 0;  // Stable unCLIP: noise on the image's embedding, 0 to 999
 };
 

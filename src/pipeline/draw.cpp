@@ -73,6 +73,9 @@ void resolve(PaintRequest& request, const ModelDefaults& defaults, const Painter
   if (request.scheduler.empty()) {
     request.scheduler = defaults.scheduler.empty() ? model.schedule().class_name : defaults.scheduler;
   }
+  if (request.long_prompt != "warn" && request.long_prompt != "chunks") {
+    fail(Kind::invalid_argument, "--long-prompt {}: expected warn or chunks", request.long_prompt);
+  }
   painter.check(painting_of(request));
 }
 
@@ -88,6 +91,7 @@ PaintOptions painting_of(const PaintRequest& request) {
   options.scheduler = request.scheduler;
   options.negative_prompt = request.negative_prompt;
   options.refiner_start = request.refiner_start;
+  options.reading = {request.long_prompt == "chunks", request.emphasis};
   return options;
 }
 

@@ -26,6 +26,8 @@ struct PaintRequest {
   int prior_steps = 25;
   double prior_guidance = 4;
   std::optional<std::string> negative_prompt;
+  std::string long_prompt = "warn";
+  bool emphasis = false;
   std::optional<std::int64_t> seed;
   std::optional<int> steps;
   std::optional<double> guidance;
@@ -50,6 +52,11 @@ struct PaintRequest {
       field("prior_steps", &PaintRequest::prior_steps, "the prior's denoising steps", 1, 1000),
       field("prior_guidance", &PaintRequest::prior_guidance, "the prior's guidance scale", 1, 100),
       field("negative_prompt", &PaintRequest::negative_prompt, "what not to paint"),
+      field("long_prompt", &PaintRequest::long_prompt,
+            "what is beyond the text encoder's 77 tokens: \"warn\" and leave it out, or read it in "
+            "\"chunks\""),
+      field("emphasis", &PaintRequest::emphasis,
+            "(words:1.3) in the prompt weigh more, [words] less, as in A1111"),
       field("seed", &PaintRequest::seed, "random seed", 0, 9e15),
       field("steps", &PaintRequest::steps, "denoising steps (default: the model's)", 1, 1000),
       field("guidance", &PaintRequest::guidance, "guidance scale; 1 is none (default: the model's)",

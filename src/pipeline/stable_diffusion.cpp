@@ -15,17 +15,6 @@ nlohmann::json index_of(const Checkpoint& checkpoint) {
   return read_config(checkpoint.configs() / "model_index.json");
 }
 
-/// Both branches in one batch, the unconditional one first.
-UNetCondition joined(const UNetCondition& without, const UNetCondition& with) {
-  const auto cat = [](const at::Tensor& a, const at::Tensor& b) {
-    return a.defined() ? at::cat({a, b}) : at::Tensor();
-  };
-  return {cat(without.context, with.context),           cat(without.context_mask, with.context_mask),
-          cat(without.class_labels, with.class_labels), cat(without.text_embeds, with.text_embeds),
-          cat(without.time_ids, with.time_ids),         cat(without.image_embeds, with.image_embeds),
-          cat(without.guidance_embeds, with.guidance_embeds)};
-}
-
 std::optional<TextEncoder> text_encoder(const Checkpoint& checkpoint,
                                         std::map<std::string, Weights>& weights,
                                         const std::string& component,
@@ -69,13 +58,9 @@ StableDiffusion::StableDiffusion(const Checkpoint& checkpoint, const ModelOption
                                        : load_autoencoder(options.vae, options.dtype)),
       schedule_(SchedulerConfig::from_json(checkpoint.config("scheduler"))) {
   if (checkpoint.has("image_normalizer")) {
-    Weights encoder = checkpoint.weights("image_encoder", dtype_);
     Weights normalizer = checkpoint.weights("image_normalizer", dtype_);
     image_.emplace(ImagePart{
-        CLIPVisionModelWithProjection(
-            encoder, CLIPVisionConfig::from_json(checkpoint.config("image_encoder"))),
-        CLIPImageProcessor::from_json(
-            read_config(checkpoint.configs() / "feature_extractor" / "preprocessor_config.json")),
+        ImageEncoder(checkpoint, "image_encoder", "feature_extractor", dtype_),
         StableUnCLIPImageNormalizer(normalizer, StableUnCLIPImageNormalizerConfig::from_json(
                                                     checkpoint.config("image_normalizer"))),
         SchedulerConfig::from_json(checkpoint.config("image_noising_scheduler"))});
@@ -98,27 +83,39 @@ StableDiffusion::StableDiffusion(const Checkpoint& checkpoint, const ModelOption
   }
 }
 
-StableDiffusion::Text StableDiffusion::encode(const std::vector<std::string>& captions) const {
+StableDiffusion::Text StableDiffusion::encode(const std::vector<std::string>& captions,
+                                              const ReadingOptions& reading) const {
   if (!is_xl()) {
-    return {text_encoder_->encode(captions).last_hidden_state, {}};
+    return {text_encoder_->encode(captions, reading).last_hidden_state, {}};
   }
   std::vector<at::Tensor> contexts;
   if (text_encoder_) {
-    contexts.push_back(text_encoder_->encode(captions).penultimate);
+    contexts.push_back(text_encoder_->encode(captions, reading).penultimate);
   }
-  const TextEncoding second = text_encoder_2_->encode(captions);
+  const TextEncoding second = text_encoder_2_->encode(captions, reading);
   contexts.push_back(second.penultimate);
   return {at::cat(contexts, -1), second.text_embeds};
 }
 
-StableDiffusion::Text StableDiffusion::unconditional(const Subject& subject,
-                                                     const Text& conditional) const {
-  if (is_xl() && zeros_for_empty_ && !subject.negative_prompt) {
-    return {at::zeros_like(conditional.context), at::zeros_like(conditional.pooled)};
+/// The captions' text and, where it guides, that of the negative prompt, read in one batch.
+std::pair<StableDiffusion::Text, StableDiffusion::Text> StableDiffusion::texts(
+    const Subject& subject, const ReadingOptions& reading, bool guides) const {
+  const bool zeros = is_xl() && zeros_for_empty_ && !subject.negative_prompt;
+  if (!guides || zeros) {
+    const Text with = encode(subject.captions, reading);
+    return {with,
+            {at::zeros_like(with.context), is_xl() ? at::zeros_like(with.pooled) : at::Tensor()}};
   }
-  const Text one = encode({subject.negative_prompt.value_or("")});
-  return {one.context.expand_as(conditional.context),
-          is_xl() ? one.pooled.expand_as(conditional.pooled) : at::Tensor()};
+  std::vector<std::string> captions = {subject.negative_prompt.value_or("")};
+  captions.insert(captions.end(), subject.captions.begin(), subject.captions.end());
+  const Text all = encode(captions, reading);
+  const auto with = [&](const at::Tensor& x) {
+    return x.defined() ? x.narrow(0, 1, subject.size()) : x;
+  };
+  const auto without = [&](const at::Tensor& x) {
+    return x.defined() ? x.narrow(0, 0, 1).expand_as(with(x)) : x;
+  };
+  return {{with(all.context), with(all.pooled)}, {without(all.context), without(all.pooled)}};
 }
 
 /// Original size, crop, and target size or aesthetic score (Podell et al. 2023, section 2.2).
@@ -147,7 +144,7 @@ at::Tensor StableDiffusion::noised_embeds(const at::Tensor& embeds, int level,
 UNetCondition StableDiffusion::condition(const Subject& subject, const ConditioningOptions& options,
                                          bool guides, NoiseSource& noise) const {
   const std::int64_t n = subject.size();
-  const Text text = encode(subject.captions);
+  const auto [text, none] = texts(subject, options.reading, guides);
   UNetCondition with{.context = text.context};
   if (is_xl()) {
     with.text_embeds = text.pooled;
@@ -163,7 +160,6 @@ UNetCondition StableDiffusion::condition(const Subject& subject, const Condition
   if (!guides) {
     return with;
   }
-  const Text none = unconditional(subject, text);
   UNetCondition without{.context = none.context};
   if (is_xl()) {
     without.text_embeds = none.pooled;
@@ -184,14 +180,11 @@ Denoise StableDiffusion::denoiser(const Subject& subject, const ConditioningOpti
     const at::Tensor scales = at::full({subject.size()}, (options.guidance - 1) * 1000, at::kFloat);
     conditions.guidance_embeds = timestep_embedding(scales, told, false, 1).to(dtype_);
   }
-  return [this, conditions, guides, scale = options.guidance](const at::Tensor& sample,
-                                                              double timestep) {
-    const at::Tensor one = sample.to(dtype_);
-    const at::Tensor input = guides ? at::cat({one, one}) : one;
-    const at::Tensor answer =
-        unet_.forward(input, at::full({input.size(0)}, timestep, at::kFloat), conditions);
-    return guides ? guided(answer, scale, sample.size(1)) : answer;
-  };
+  return guided_denoise(
+      [this, conditions](const at::Tensor& input, const at::Tensor& timesteps) {
+        return unet_.forward(input, timesteps, conditions);
+      },
+      guides ? options.guidance : 1, dtype_);
 }
 
 std::vector<std::int64_t> StableDiffusion::latent_shape(std::int64_t n, int width,
@@ -215,11 +208,7 @@ at::Tensor StableDiffusion::image_embeds_of(const std::vector<Image>& images) co
   if (!image_) {
     return DiffusionModel::image_embeds_of(images);
   }
-  std::vector<at::Tensor> pixels;
-  for (const Image& image : images) {
-    pixels.push_back(image_->processor.pixel_values(image));
-  }
-  return image_->encoder.forward(at::stack(pixels).to(dtype_)).image_embeds;
+  return image_->encoder.encode(images);
 }
 
 Size StableDiffusion::own_size() const {

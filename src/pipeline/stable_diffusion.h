@@ -6,11 +6,10 @@
 #include <optional>
 
 #include "models/autoencoder.h"
-#include "models/clip_image.h"
-#include "models/clip_vision.h"
 #include "models/image_normalizer.h"
 #include "models/unet_2d_condition.h"
 #include "pipeline/diffusion_model.h"
+#include "pipeline/image_encoder.h"
 #include "pipeline/text_encoder.h"
 
 namespace longhand {
@@ -34,8 +33,7 @@ class StableDiffusion : public DiffusionModel {
  private:
   /// What only Stable unCLIP has.
   struct ImagePart {
-    CLIPVisionModelWithProjection encoder;
-    CLIPImageProcessor processor;
+    ImageEncoder encoder;
     StableUnCLIPImageNormalizer normalizer;
     SchedulerConfig noising;
   };
@@ -45,8 +43,9 @@ class StableDiffusion : public DiffusionModel {
   StableDiffusion(const Checkpoint& checkpoint, const ModelOptions& options,
                   std::map<std::string, Weights> weights);
   bool is_xl() const { return unet_.config().addition_embed_type == "text_time"; }
-  Text encode(const std::vector<std::string>& captions) const;
-  Text unconditional(const Subject& subject, const Text& conditional) const;
+  Text encode(const std::vector<std::string>& captions, const ReadingOptions& reading) const;
+  std::pair<Text, Text> texts(const Subject& subject, const ReadingOptions& reading,
+                              bool guides) const;
   at::Tensor time_ids(const ConditioningOptions& options, double score, std::int64_t n) const;
   at::Tensor noised_embeds(const at::Tensor& embeds, int level, NoiseSource& noise) const;
   UNetCondition condition(const Subject& subject, const ConditioningOptions& options, bool guides,

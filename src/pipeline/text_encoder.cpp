@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "models/config.h"
 #include "text/clip_tokenizer.h"
+#include "text/emphasis.h"
 
 namespace longhand {
 namespace {
@@ -56,8 +57,70 @@ TextEncoder::TextEncoder(const Checkpoint& checkpoint, const std::string& tokeni
   }
 }
 
-TextEncoding TextEncoder::encode(const std::vector<std::string>& captions) const {
-  return model_.forward(caption_ids(captions, config(), padding_));
+TextEncoder::Tokens TextEncoder::tokens_of(const std::string& caption, bool emphasis) const {
+  const auto tokenizer = ClipTokenizer::shared();
+  Tokens tokens;
+  const std::vector<WeightedText> plain = {{caption, 1}};
+  for (const WeightedText& piece : emphasis ? parse_emphasis(caption) : plain) {
+    for (const int id : tokenizer->encode(piece.text)) {
+      tokens.ids.push_back(id);
+      tokens.weights.push_back(static_cast<float>(piece.weight));
+    }
+  }
+  return tokens;
+}
+
+TextEncoder::Chunks TextEncoder::chunks_of(const std::vector<std::string>& captions,
+                                           const ReadingOptions& options) const {
+  const std::int64_t length = config().max_position_embeddings, room = length - 2;
+  std::vector<Tokens> tokens;
+  std::int64_t count = 1;
+  for (const std::string& caption : captions) {
+    tokens.push_back(tokens_of(caption, options.emphasis));
+    if (options.chunks) {
+      count = std::max(count, (std::ssize(tokens.back().ids) + room - 1) / room);
+    }
+  }
+  const auto rows = static_cast<std::int64_t>(captions.size());
+  Chunks chunks{at::full({rows, count, length}, padding_, at::kLong),
+                at::ones({rows, count, length})};
+  for (std::int64_t i = 0; i < rows * count; ++i) {
+    const Tokens& own = tokens[static_cast<std::size_t>(i / count)];
+    auto* id = chunks.ids.mutable_data_ptr<std::int64_t>() + i * length;
+    auto* weight = chunks.weights.mutable_data_ptr<float>() + i * length;
+    const std::int64_t begin = std::min(i % count * room, std::ssize(own.ids));
+    const std::int64_t some = std::min(room, std::ssize(own.ids) - begin);
+    id[0] = ClipTokenizer::start_of_text;
+    std::copy_n(own.ids.begin() + begin, some, id + 1);
+    std::copy_n(own.weights.begin() + begin, some, weight + 1);
+    id[some + 1] = ClipTokenizer::end_of_text;
+  }
+  return chunks;
+}
+
+TextEncoding TextEncoder::encode(const std::vector<std::string>& captions,
+                                 const ReadingOptions& options) const {
+  if (!options.chunks && !options.emphasis) {
+    return model_.forward(caption_ids(captions, config(), padding_));
+  }
+  const Chunks chunks = chunks_of(captions, options);
+  const std::int64_t rows = chunks.ids.size(0), count = chunks.ids.size(1);
+  const TextEncoding read = model_.forward(chunks.ids.flatten(0, 1));
+  const auto joined = [&](const at::Tensor& states) {
+    const at::Tensor all = states.reshape({rows, -1, states.size(2)});
+    if (!options.emphasis) {
+      return all;
+    }
+    const at::Tensor plain = all.to(at::kFloat);
+    const at::Tensor scaled = plain * chunks.weights.view({rows, -1, 1});
+    return (scaled * (plain.mean({1, 2}, true) / scaled.mean({1, 2}, true)))
+        .to(all.scalar_type());
+  };
+  const auto first = [&](const at::Tensor& pooled) {
+    return pooled.defined() ? pooled.view({rows, count, -1}).select(1, 0) : pooled;
+  };
+  return {joined(read.last_hidden_state), joined(read.penultimate), first(read.pooled),
+          first(read.text_embeds)};
 }
 
 at::Tensor TextEncoder::mask(const std::vector<std::string>& captions) const {

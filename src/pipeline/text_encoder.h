@@ -9,6 +9,12 @@
 
 namespace longhand {
 
+/// How captions are read.
+struct ReadingOptions {
+  bool chunks = false;    // all of a long caption, 75 tokens at a time, instead of its beginning
+  bool emphasis = false;  // A1111's (words:1.3) weigh the states of their tokens
+};
+
 /// A text encoder with its tokenizer. Re-entrant.
 class TextEncoder {
  public:
@@ -16,13 +22,28 @@ class TextEncoder {
   TextEncoder(const Checkpoint& checkpoint, const std::string& tokenizer, Weights& weights,
               const CLIPTextConfig& config);
 
-  /// Captions, each cut or padded to the encoder's length.
-  TextEncoding encode(const std::vector<std::string>& captions) const;
+  /// Captions, each cut or padded to the encoder's length. In chunks, the states of all chunks
+  /// follow one another, the captions are padded to equally many, and what is pooled is the first
+  /// chunk's. Weights scale the states, which then keep their mean (A1111).
+  TextEncoding encode(const std::vector<std::string>& captions,
+                      const ReadingOptions& options = {}) const;
   /// [captions, length], float32: 1 for a caption's tokens with the two marks, 0 for padding.
   at::Tensor mask(const std::vector<std::string>& captions) const;
   const CLIPTextConfig& config() const { return model_.config(); }
 
  private:
+  /// A caption's tokens without marks, with the weight of each.
+  struct Tokens {
+    std::vector<int> ids;
+    std::vector<float> weights;
+  };
+  /// Captions in equally many chunks, each with its marks and padding.
+  struct Chunks {
+    at::Tensor ids, weights;  // [captions, chunks, length]
+  };
+  Tokens tokens_of(const std::string& caption, bool emphasis) const;
+  Chunks chunks_of(const std::vector<std::string>& captions, const ReadingOptions& options) const;
+
   CLIPTextModel model_;
   int padding_;
 };

@@ -88,6 +88,37 @@ class Painted(Case):
         self.assertLessEqual(distance(expected, numbered(out, 2)), 1)
 
 
+    def embeds(self, pipeline, chunks: list, weights: dict) -> torch.Tensor:
+        """States of chunks of text, one after the other; words weigh as given, and the mean is kept."""
+        ids = pipeline.tokenizer(chunks, padding="max_length", return_tensors="pt").input_ids
+        states = pipeline.text_encoder(ids).last_hidden_state.flatten(0, 1)[None]
+        heavy = torch.ones(ids.numel())
+        for word, weight in weights.items():
+            heavy[ids.flatten() == pipeline.tokenizer(word).input_ids[1]] = weight
+        scaled = states * heavy[None, :, None]
+        return scaled * states.mean() / scaled.mean()
+
+    def read_otherwise(self, prompt: str, chunks: list, weights: dict, *flags):
+        pipeline = tiny_models.stable_diffusion()
+        model, out = self.folder / "model", self.folder / "out.png"
+        pipeline.save_pretrained(model)
+        pipeline.set_progress_bar_config(disable=True)
+        expected = pipeline(prompt_embeds=self.embeds(pipeline, chunks, weights),
+                            negative_prompt_embeds=self.embeds(pipeline, [""] * len(chunks), {}), num_inference_steps=4,
+                            guidance_scale=4.0, width=32, height=32, generator=generators(3, 1)).images
+        self.longhand("draw", prompt, "--no-upsample", "--model", model, "--dtype", "float32", "--steps", 4, "--guidance", 4,
+                      "--size", "32x32", "--seed", 3, "-o", out, *flags)
+        self.assertLessEqual(distance(expected, [out]), 1)
+
+    def test_long_prompt_in_chunks(self):
+        words = [f"{colour} {thing}" for colour in ("red", "blue", "green") for thing in ("car", "dog", "cat", "sun", "tree")] * 3
+        text = " ".join(words)  # 90 tokens
+        first = " ".join(text.split()[:75])
+        self.read_otherwise(text, [first, text[len(first) + 1:]], {}, "--long-prompt", "chunks")
+
+    def test_emphasis(self):
+        self.read_otherwise("a (red:1.5) car and [dogs]", ["a red car and dogs"], {"red": 1.5, "dogs": 1 / 1.1}, "--emphasis")
+
     def test_lora(self):
         """kohya's layout, two at once; the reference has the products in its weights."""
         pipeline = tiny_models.stable_diffusion()

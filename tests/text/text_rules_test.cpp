@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "core/random.h"
+#include "text/emphasis.h"
 #include "text/fidelity.h"
 #include "text/sentences.h"
 #include "text/template.h"
@@ -61,6 +62,21 @@ TEST_CASE("whatever is cut fits the budget and is finished") {
   }
   CHECK(cut_to_fit("A cat sits. A dog runs away from", *tokenizer, 77) == "A cat sits.");
   CHECK(cut_to_fit("a cat sits on a mat, and a", *tokenizer, 77) == "a cat sits on a mat.");
+}
+
+TEST_CASE("emphasis, as A1111 reads it") {
+  using Pieces = std::vector<WeightedText>;
+  CHECK(parse_emphasis("a red car") == Pieces{{"a red car", 1}});
+  CHECK(parse_emphasis("") == Pieces{});
+  CHECK(parse_emphasis("a (red) car") == Pieces{{"a ", 1}, {"red", 1.1}, {" car", 1}});
+  CHECK(parse_emphasis("a (red:1.3) car") == Pieces{{"a ", 1}, {"red", 1.3}, {" car", 1}});
+  CHECK(parse_emphasis("a [red] car")[1].weight == doctest::Approx(1 / 1.1));
+  CHECK(parse_emphasis("((a))")[0].weight == doctest::Approx(1.21));
+  CHECK(parse_emphasis("(a (b:2) c:0.5)") == Pieces{{"a ", 0.5}, {"b", 1}, {" c", 0.5}});
+  CHECK(parse_emphasis("\\(a\\) b") == Pieces{{"(a) b", 1}});
+  CHECK(parse_emphasis("at 3:30) (x: y)") == Pieces{{"at 3:30) ", 1}, {"x: y", 1.1}});
+  CHECK(parse_emphasis("(open") == Pieces{{"open", 1.1}});
+  CHECK(parse_emphasis("(a:nan) ]") == Pieces{{"a:nan", 1.1}, {" ]", 1}});
 }
 
 TEST_CASE("prompts from outside are checked") {
@@ -127,8 +143,8 @@ TEST_CASE("a caption that contradicts the prompt, or itself, scores lower") {
 TEST_CASE("a prompt over the budget is cut at a word where that keeps more") {
   const auto tokenizer = ClipTokenizer::shared();
   const std::string text = "a red cat, and three dogs on a mat in front of a house";
-  CHECK(cut_to_fit(text, *tokenizer, 12) == "a red cat.");
-  CHECK(cut_at_word(text, *tokenizer, 12) == "a red cat, and three dogs on a mat.");
+  CHECK(cut_to_fit(text, *tokenizer, 13) == "a red cat.");
+  CHECK(cut_at_word(text, *tokenizer, 13) == "a red cat, and three dogs on a mat.");
 }
 
 TEST_CASE("loops count against a caption") {

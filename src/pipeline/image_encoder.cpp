@@ -1,0 +1,36 @@
+#include "pipeline/image_encoder.h"
+
+#include "models/config.h"
+
+namespace longhand {
+namespace {
+
+CLIPVisionModelWithProjection vision_model(const Checkpoint& checkpoint,
+                                           const std::string& component, at::ScalarType dtype) {
+  Weights weights = checkpoint.weights(component, dtype);
+  return {weights, CLIPVisionConfig::from_json(checkpoint.config(component))};
+}
+
+}  // namespace
+
+ImageEncoder::ImageEncoder(const Checkpoint& checkpoint, const std::string& component,
+                           const std::string& processor, at::ScalarType dtype)
+    : model_(vision_model(checkpoint, component, dtype)),
+      processor_(CLIPImageProcessor::from_json(
+          read_config(checkpoint.configs() / processor / "preprocessor_config.json"))),
+      dtype_(dtype) {}
+
+at::Tensor ImageEncoder::encode(const std::vector<Image>& images) const {
+  std::vector<at::Tensor> pixels;
+  for (const Image& image : images) {
+    pixels.push_back(processor_.pixel_values(image));
+  }
+  return model_.forward(at::stack(pixels).to(dtype_)).image_embeds;
+}
+
+at::Tensor ImageEncoder::encode_zeros() const {
+  const int side = config().image_size;
+  return model_.forward(at::zeros({1, 3, side, side}, dtype_)).image_embeds;
+}
+
+}  // namespace longhand

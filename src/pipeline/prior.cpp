@@ -1,0 +1,62 @@
+#include "pipeline/prior.h"
+
+#include "core/error.h"
+
+namespace longhand {
+namespace {
+
+PriorTransformer prior_transformer(const Checkpoint& checkpoint, const std::string& component,
+                                   at::ScalarType dtype) {
+  Weights weights = checkpoint.weights(component, dtype);
+  return {weights, PriorTransformerConfig::from_json(checkpoint.config(component))};
+}
+
+}  // namespace
+
+PriorText prior_text(const TextEncoder& encoder, const std::vector<std::string>& texts) {
+  const TextEncoding encoding = encoder.encode(texts);
+  return {encoding.text_embeds, encoding.last_hidden_state, encoder.mask(texts)};
+}
+
+PriorText joined(const PriorText& without, const PriorText& with) {
+  const auto cat = [](const at::Tensor& one, const at::Tensor& all) {
+    return at::cat({one.expand_as(all), all});
+  };
+  return {cat(without.text_embeds, with.text_embeds), cat(without.states, with.states),
+          cat(without.mask, with.mask)};
+}
+
+Prior::Prior(const Checkpoint& checkpoint, const std::string& component,
+             const std::string& scheduler, const TextEncoder& encoder, at::ScalarType dtype)
+    : dtype_(dtype),
+      model_(prior_transformer(checkpoint, component, dtype)),
+      schedule_(SchedulerConfig::from_json(checkpoint.config(scheduler))) {
+  const PriorTransformerConfig& own = model_.config();
+  const CLIPTextConfig& text = encoder.config();
+  if (own.embedding_dim != text.hidden_size || own.embedding_dim != text.projection_dim ||
+      own.num_embeddings != text.max_position_embeddings) {
+    fail(Kind::corrupt,
+         "{}: the prior reads {} text states of width {} and the text encoder gives {} of width {}, "
+         "projected to {}; they are not of one model",
+         checkpoint.configs().string(), own.num_embeddings, own.embedding_dim,
+         text.max_position_embeddings, text.hidden_size, text.projection_dim);
+  }
+}
+
+at::Tensor Prior::imagine(const PriorText& with, const PriorText& without, std::int64_t n,
+                          const ConditioningOptions& options, NoiseSource& noise) const {
+  const PriorText text = options.prior_guidance > 1 ? joined(without, with) : with;
+  const Denoise denoise = guided_denoise(
+      [&](const at::Tensor& input, const at::Tensor& timesteps) {
+        const at::Tensor rows = input.flatten(0, 1);
+        const at::Tensor times = timesteps.repeat_interleave(input.size(1));
+        return model_.forward(rows, times, text).view_as(input);
+      },
+      options.prior_guidance, dtype_);
+  const auto scheduler = make_scheduler(schedule_.class_name, schedule_, options.prior_steps);
+  const at::Tensor start = noise.draw({n, with.text_embeds.size(0) / n, embedding_dim()}) *
+                           scheduler->init_noise_sigma();
+  return model_.post_process_latents(run_sampler(*scheduler, denoise, start, noise).to(dtype_));
+}
+
+}  // namespace longhand
