@@ -1,6 +1,6 @@
 # Longhand's commands for people; the building itself is CMake's.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench fuzz format tidy
+.PHONY: help build demo test bench parity fuzz format tidy
 sources := 'src/*.cpp' 'src/*.h' 'tests/*.cpp' 'tests/*.h' 'bench/*.cpp'
 
 help: ## this list
@@ -26,6 +26,11 @@ bench: ## measure against the peers, side by side (about an hour); figures in be
 	@setup/llama.sh bench
 	@cmake --build build --target longhand fidelity
 	@bench/run
+
+parity: ## every component of every model at full size, random weights, against the reference; up to 10 GB, half an hour
+	@setup/bootstrap --test
+	@cmake --build build --target component
+	@.venv/bin/python tests/parity/parity.py
 
 fuzz: ## the parsers under ASan and UBSan with made-up input, a minute each
 	@setup/bootstrap

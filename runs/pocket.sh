@@ -8,5 +8,7 @@ cmake --build build --target longhand
 
 # Pictures ↔ latents [8, 16, 16]: everything else is learned in this space.
 build/longhand train runs/pocket/autoencoder.json
-# Text → latents: text encoder and UNet together, on short and descriptive captions.
+# Captions ↔ latents: CLIP, whose text encoder the painter reads with.
+build/longhand train runs/pocket/clip.json
+# Text → latents, on short and descriptive captions.
 build/longhand train runs/pocket/painter.json

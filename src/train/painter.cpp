@@ -4,13 +4,13 @@
 #include "pipeline/painter.h"
 #include "core/log.h"
 #include "diffusion/noise_schedule.h"
-#include "models/clip_text.h"
+#include "diffusion/sampler.h"
 #include "models/checkpoint_files.h"
+#include "models/clip_text.h"
 #include "models/config.h"
 #include "models/unet_2d_condition.h"
 #include "nn/dtype.h"
 #include "nn/pictures.h"
-#include "diffusion/sampler.h"
 #include "pipeline/text_encoder.h"
 #include "text/clip_tokenizer.h"
 #include "train/captions.h"
@@ -32,18 +32,17 @@ struct Batch {
 
 /// What a painter's recipe says beyond any recipe.
 struct PainterRecipe {
-  explicit PainterRecipe(const Recipe& recipe) : PainterRecipe(recipe.config) {
-    latents = config_value(recipe.config, "latents", (recipe.out / "latents").string());
-  }
-  explicit PainterRecipe(const json& config)
-      : unet(config_value(config, "unet", json::object())),
-        scheduler(config_value(config, "scheduler", json::object())),
-        scenes(config_value<std::int64_t>(config, "scenes", 10000)),
-        short_share(config_value(config, "short_share", 0.3)),
-        drop_share(config_value(config, "drop_share", 0.1)),
-        timestep_shift(config_value(config, "timestep_shift", 1.0)),
-        guidance(config_value(config, "sample_guidance", 4.0)),
-        sample_prompts(config_value<std::vector<std::string>>(config, "sample_prompts", {})) {}
+  explicit PainterRecipe(const Recipe& recipe)
+      : unet(config_value(recipe.config, "unet", json::object())),
+        scheduler(config_value(recipe.config, "scheduler", json::object())),
+        latents(config_value(recipe.config, "latents", (recipe.out / "latents").string())),
+        scenes(config_value<std::int64_t>(recipe.config, "scenes", 10000)),
+        short_share(config_value(recipe.config, "short_share", 0.3)),
+        drop_share(config_value(recipe.config, "drop_share", 0.1)),
+        timestep_shift(config_value(recipe.config, "timestep_shift", 1.0)),
+        guidance(config_value(recipe.config, "sample_guidance", 4.0)),
+        sample_prompts(
+            config_value<std::vector<std::string>>(recipe.config, "sample_prompts", {})) {}
 
   json unet, scheduler;
   fs::path latents;  // where they are kept

@@ -7,14 +7,18 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import diffusers
 import numpy
 import torch
+import transformers
+from diffusers.pipelines.deprecated.unclip.text_proj import UnCLIPTextProjModel
 from PIL import Image
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import CLIPImageProcessor, CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from support import ROOT
 
 diffusers.utils.logging.set_verbosity_error()
 diffusers.utils.logging.disable_progress_bar()
+transformers.utils.logging.set_verbosity_error()
+transformers.utils.logging.disable_progress_bar()
 torch.set_grad_enabled(False)
 PROMPT = "a red car and two dogs"
 
@@ -95,6 +99,85 @@ def refiner(base: diffusers.StableDiffusionXLPipeline) -> diffusers.StableDiffus
         vae=base.vae, text_encoder=None, tokenizer=None, text_encoder_2=base.text_encoder_2, tokenizer_2=base.tokenizer_2,
         unet=xl_unet(24, 20, 5), scheduler=euler(), requires_aesthetics_score=True, force_zeros_for_empty_prompt=False,
         add_watermarker=False)
+
+
+EMBEDDING = 32  # of texts and pictures in the models below
+
+
+def prior_transformer() -> diffusers.PriorTransformer:
+    """Louder than it starts, with statistics that are not zero, so that a text makes a difference."""
+    prior = lively(diffusers.PriorTransformer(num_attention_heads=4, attention_head_dim=8, num_layers=2, embedding_dim=EMBEDDING,
+                                              num_embeddings=77))
+    for parameter in prior.parameters():
+        parameter.data = 3 * parameter.data + 0.3 * torch.randn_like(parameter)
+    return prior
+
+
+def prior_parts() -> dict:
+    return dict(prior=prior_transformer(), text_encoder=text_encoder(EMBEDDING, EMBEDDING),
+                scheduler=diffusers.UnCLIPScheduler(prediction_type="sample", clip_sample_range=5.0))
+
+
+def unclip_unet(**options) -> diffusers.UNet2DConditionModel:
+    return unet(24, attention_head_dim=8, down_block_types=("ResnetDownsampleBlock2D", "SimpleCrossAttnDownBlock2D"),
+                mid_block_type="UNetMidBlock2DSimpleCrossAttn", up_block_types=("SimpleCrossAttnUpBlock2D", "ResnetUpsampleBlock2D"),
+                resnet_time_scale_shift="scale_shift", **options)
+
+
+def movq() -> diffusers.VQModel:
+    # SpatialNorm has 32 groups, so no level can be narrower.
+    return lively(diffusers.VQModel(
+        latent_channels=4, vq_embed_dim=4, num_vq_embeddings=16, norm_num_groups=8, norm_type="spatial", block_out_channels=(32, 32),
+        layers_per_block=1, down_block_types=("DownEncoderBlock2D", "AttnDownEncoderBlock2D"),
+        up_block_types=("AttnUpDecoderBlock2D", "UpDecoderBlock2D")))
+
+
+def kandinsky() -> diffusers.KandinskyV22CombinedPipeline:
+    torch.manual_seed(3)
+    scheduler = diffusers.DDPMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="linear", clip_sample=True, steps_offset=1)
+    parts = prior_parts() | dict(tokenizer=tokenizer(), image_encoder=image_encoder(EMBEDDING), image_processor=CLIPImageProcessor())
+    return diffusers.KandinskyV22CombinedPipeline(
+        unet=unclip_unet(out_channels=8, addition_embed_type="image", encoder_hid_dim_type="image_proj", encoder_hid_dim=EMBEDDING),
+        scheduler=scheduler, movq=movq(), **{f"prior_{name}": part for name, part in parts.items()})
+
+
+def super_resolution(gain: float = 1) -> diffusers.UNet2DModel:
+    model = lively(diffusers.UNet2DModel(
+        sample_size=32, in_channels=6, out_channels=3, block_out_channels=(16, 32), norm_num_groups=8, layers_per_block=1,
+        add_attention=False, down_block_types=("ResnetDownsampleBlock2D",) * 2, up_block_types=("ResnetUpsampleBlock2D",) * 2))
+    model.conv_out.weight.data *= gain
+    return model
+
+
+def karlo_parts() -> dict:
+    return dict(
+        tokenizer=tokenizer("!"),
+        text_proj=lively(UnCLIPTextProjModel(clip_embeddings_dim=EMBEDDING, time_embed_dim=64, cross_attention_dim=24)),
+        decoder=unclip_unet(in_channels=3, out_channels=6, class_embed_type="identity"), super_res_first=super_resolution(),
+        super_res_last=super_resolution(50),  # the last step removes so little noise that a quiet model's would not show
+        decoder_scheduler=diffusers.UnCLIPScheduler(variance_type="learned_range"),
+        super_res_scheduler=diffusers.UnCLIPScheduler())
+
+
+def karlo() -> diffusers.UnCLIPPipeline:
+    torch.manual_seed(4)
+    prior = prior_parts()
+    return diffusers.UnCLIPPipeline(prior_scheduler=prior.pop("scheduler"), **prior, **karlo_parts())
+
+
+def karlo_variations(karlo: diffusers.UnCLIPPipeline) -> diffusers.UnCLIPImageVariationPipeline:
+    shared = {name: getattr(karlo, name) for name in karlo_parts()}
+    return diffusers.UnCLIPImageVariationPipeline(
+        text_encoder=karlo.text_encoder, image_encoder=image_encoder(EMBEDDING), feature_extractor=CLIPImageProcessor(), **shared)
+
+
+def ddpm() -> diffusers.DDPMPipeline:
+    torch.manual_seed(5)
+    unet = lively(diffusers.UNet2DModel(
+        sample_size=32, block_out_channels=(16, 32), norm_num_groups=8, layers_per_block=1, attention_head_dim=None, norm_eps=1e-6,
+        flip_sin_to_cos=False, freq_shift=1, downsample_padding=0, down_block_types=("DownBlock2D", "AttnDownBlock2D"),
+        up_block_types=("AttnUpBlock2D", "UpBlock2D")))
+    return diffusers.DDPMPipeline(unet, diffusers.DDPMScheduler())
 
 
 def generators(seed: int, n: int) -> list:

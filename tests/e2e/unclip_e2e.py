@@ -1,0 +1,173 @@
+"""longhand draw paints as diffusers does: Kandinsky 2.2 and Karlo, each with its prior, and DDPM; the same weights, seeds and steps.
+
+Tolerance: one of 255, where a value lies on the edge between two.
+"""
+import json
+import unittest
+
+import diffusers
+import torch
+from safetensors.torch import load_file, save_file
+
+import tiny_models
+from support import Case
+from tiny_models import PROMPT, distance, generators, numbered
+
+
+class Painted(Case):
+    def saved(self, pipeline, name: str = "model"):
+        pipeline.set_progress_bar_config(disable=True)
+        pipeline.save_pretrained(self.folder / name)
+        return self.folder / name
+
+    def paint(self, model, *flags, n=1, steps=5, seed=7, prompt=(PROMPT, "--no-upsample")) -> list:
+        out = self.folder / "out.png"
+        self.longhand("draw", *prompt, "--model", model, "--dtype", "float32", "--steps", steps, "--seed", seed, "--n", n, "-o", out,
+                      *flags)
+        return numbered(out, n)
+
+    def same(self, expected, *arguments, **options) -> None:
+        images = expected.images
+        self.assertLessEqual(distance(images, self.paint(*arguments, n=len(images), **options)), 1)
+
+
+class Kandinsky(Painted):
+    SIZES = dict(num_inference_steps=5, prior_num_inference_steps=4, width=40, height=32)
+    FLAGS = ("--prior-steps", 4, "--size", "40x32")
+
+    def setUp(self):
+        super().setUp()
+        self.pipeline = tiny_models.kandinsky()
+        self.model = self.saved(self.pipeline)
+
+    def split(self, decoder: str, prior: str) -> tuple:
+        """The decoder and the prior in folders of their own, as they are published."""
+        for component in (self.pipeline.decoder_pipe, self.pipeline.prior_pipe):
+            component.set_progress_bar_config(disable=True)
+        return self.saved(self.pipeline.decoder_pipe, decoder), self.saved(self.pipeline.prior_pipe, prior)
+
+    def test_combined(self):
+        expected = self.pipeline(PROMPT, num_images_per_prompt=2, generator=generators(7, 2), guidance_scale=3.0,
+                                 prior_guidance_scale=2.0, **self.SIZES)
+        self.same(expected, self.model, "--guidance", 3, "--prior-guidance", 2, *self.FLAGS)
+
+    def test_prior_of_its_own(self):
+        decoder, prior = self.split("decoder-2-2", "elsewhere")
+        expected = self.pipeline(PROMPT, generator=generators(7, 1), **self.SIZES)
+        self.same(expected, decoder, "--prior", prior, *self.FLAGS)
+        prior.rename(self.folder / "prior-2-2")
+        self.same(expected, decoder, *self.FLAGS)  # beside it, under its name
+
+    def test_without_guidance(self):
+        expected = self.pipeline(PROMPT, num_images_per_prompt=2, generator=generators(7, 2), guidance_scale=1.0,
+                                 prior_guidance_scale=1.0, **self.SIZES)
+        self.same(expected, self.model, "--guidance", 1, "--prior-guidance", 1, *self.FLAGS)
+
+    def test_negative_prompt(self):
+        """The reference imagines both prompts with one generator, and so takes no list of them: a picture at a time."""
+        painted = self.paint(self.model, "--negative-prompt", "a cat", *self.FLAGS, n=2)
+        for seed, path in zip((7, 8), painted):
+            expected = self.pipeline(PROMPT, negative_prompt="a cat", generator=torch.Generator().manual_seed(seed), **self.SIZES)
+            self.assertLessEqual(distance(expected.images, [path]), 1)
+
+    def test_empty_negative_prompt_is_not_none(self):
+        expected = self.pipeline(PROMPT, negative_prompt="", generator=torch.Generator().manual_seed(7), **self.SIZES)
+        self.same(expected, self.model, "--negative-prompt", "", *self.FLAGS)
+
+    def test_other_scheduler(self):
+        self.pipeline.decoder_pipe.scheduler = diffusers.DDIMScheduler.from_config(self.pipeline.scheduler.config)
+        expected = self.pipeline(PROMPT, generator=generators(7, 1), **self.SIZES)
+        self.same(expected, self.model, "--scheduler", "ddim", *self.FLAGS)
+
+    def test_refused(self):
+        decoder, prior = self.split("model-of-its-own", "elsewhere")
+        environment = {"HF_HUB_CACHE": str(self.folder / "empty"), "PATH": "/usr/bin"}
+        draw = ("draw", PROMPT, "--no-upsample", "-o", self.folder / "x.png", "--model")
+        self.refused(3, "longhand pull kandinsky-community/kandinsky-2-2-prior", *draw, decoder, env=environment)
+        self.refused(3, "--prior", *draw, decoder, env=environment)
+        self.refused(2, "no prior of Kandinsky", *draw, decoder, "--prior", decoder)
+        self.refused(2, "the nearest is 44", *draw, self.model, "--size", "42x32")
+        self.refused(2, "--long-prompt", *draw, self.model, "--long-prompt", "chunks")
+        config = self.model / "unet" / "config.json"
+        config.write_text(json.dumps(json.loads(config.read_text()) | {"encoder_hid_dim": 20}))
+        self.refused(4, "encoder_hid", *draw, self.model)
+
+
+class Karlo(Painted):
+    STEPS = dict(decoder_num_inference_steps=5, prior_num_inference_steps=4)
+
+    def setUp(self):
+        super().setUp()
+        self.pipeline = tiny_models.karlo()
+        self.model = self.saved(self.pipeline)
+
+    def test_text(self):
+        expected = self.pipeline(PROMPT, num_images_per_prompt=2, generator=generators(7, 2), decoder_guidance_scale=6.0,
+                                 prior_guidance_scale=3.0, **self.STEPS)
+        self.same(expected, self.model, "--guidance", 6, "--prior-guidance", 3, "--prior-steps", 4)
+
+    def test_without_guidance(self):
+        expected = self.pipeline(PROMPT, generator=generators(7, 1), decoder_guidance_scale=1.0, prior_guidance_scale=1.0, **self.STEPS)
+        self.same(expected, self.model, "--guidance", 1, "--prior-guidance", 1, "--prior-steps", 4)
+
+    def test_guidance_of_one_stage_only(self):
+        for decoder, prior in ((1, 4), (8, 1)):
+            with self.subTest(decoder=decoder, prior=prior):
+                expected = self.pipeline(PROMPT, generator=generators(7, 1), decoder_guidance_scale=decoder,
+                                         prior_guidance_scale=prior, **self.STEPS)
+                self.same(expected, self.model, "--guidance", decoder, "--prior-guidance", prior, "--prior-steps", 4)
+
+    def test_defaults(self):
+        out = self.folder / "out.png"
+        self.longhand("draw", PROMPT, "--no-upsample", "--model", self.model, "--dtype", "float32", "--seed", 7, "-o", out)
+        self.assertLessEqual(distance(self.pipeline(PROMPT, generator=generators(7, 1)).images, [out]), 1)
+
+    def test_variations_with_the_prior_of_the_text_model(self):
+        variations = self.saved(tiny_models.karlo_variations(self.pipeline), "variations")
+        expected = self.pipeline(PROMPT, generator=generators(7, 1), **self.STEPS)
+        self.same(expected, variations, "--prior", self.model, "--prior-steps", 4)
+
+    def test_refused(self):
+        variations = self.saved(tiny_models.karlo_variations(self.pipeline), "variations")
+        draw = ("draw", PROMPT, "--no-upsample", "-o", self.folder / "x.png", "--model")
+        self.refused(2, "has no prior", *draw, variations)
+        self.refused(2, "Karlo's size is 32x32", *draw, self.model, "--size", "64x64")
+        self.refused(2, "--vae", *draw, self.model, "--vae", self.model)
+
+
+class Ddpm(Painted):
+    def setUp(self):
+        super().setUp()
+        self.pipeline = tiny_models.ddpm()
+        self.model = self.saved(self.pipeline)
+
+    def test_unconditional(self):
+        expected = self.pipeline(batch_size=2, generator=generators(7, 2), num_inference_steps=20)
+        self.same(expected, self.model, prompt=(), steps=20)
+
+    def test_default_steps(self):
+        out = self.folder / "out.png"
+        self.longhand("draw", "--model", self.model, "--dtype", "float32", "--seed", 7, "-o", out)
+        self.assertLessEqual(distance(self.pipeline(generator=generators(7, 1)).images, [out]), 1)
+
+    def test_painted_again(self):
+        first, = self.paint(self.model, prompt=())
+        again = self.folder / "again.png"
+        self.longhand("draw", "--like", first, "-o", again)
+        self.assertEqual(first.read_bytes(), again.read_bytes())
+
+    def test_refused(self):
+        draw = ("draw", "--steps", 2, "-o", self.folder / "x.png", "--model", self.model)
+        self.refused(2, "leave the prompt out", *draw, PROMPT)
+        self.refused(2, "leave the prompt out", *draw, "--negative-prompt", "a cat")
+        self.refused(2, "--guidance", *draw, "--guidance", 3)
+        self.refused(2, "the nearest is 34", *draw, "--size", "33x32")
+        weights = self.model / "unet" / "diffusion_pytorch_model.safetensors"
+        tensors = load_file(weights)
+        tensors.pop("conv_in.weight")
+        save_file(tensors, weights)
+        self.refused(4, "conv_in.weight", *draw)
+
+
+if __name__ == "__main__":
+    unittest.main()
