@@ -6,13 +6,18 @@
 
 namespace longhand {
 
+std::function<int()> declare_blend(CLI::App& app);
 std::function<int()> declare_compare(CLI::App& app);
 std::function<int()> declare_draw(CLI::App& app);
+std::function<int()> declare_edit(CLI::App& app);
 std::function<int()> declare_models(CLI::App& app);
+std::function<int()> declare_morph(CLI::App& app);
 std::function<int()> declare_pull(CLI::App& app);
 std::function<int()> declare_show(CLI::App& app);
+std::function<int()> declare_strokes(CLI::App& app);
 std::function<int()> declare_train(CLI::App& app);
 std::function<int()> declare_upsample(CLI::App& app);
+std::function<int()> declare_vary(CLI::App& app);
 std::function<int()> declare_world(CLI::App& app);
 
 }  // namespace longhand

@@ -16,6 +16,11 @@ namespace {
 
 constexpr Command commands[] = {
     {"draw", "Paint a prompt, lengthened first", declare_draw},
+    {"edit", "Paint a picture anew, all of it or a part, towards a prompt", declare_edit},
+    {"strokes", "Turn a photo into a stroke painting, to edit it from", declare_strokes},
+    {"vary", "Paint variations of a picture", declare_vary},
+    {"blend", "Paint a strip between pictures, or pictures and texts", declare_blend},
+    {"morph", "Paint a strip from a picture along the difference of two texts", declare_morph},
     {"compare", "Paint prompts as typed and lengthened: pairs, a gallery and a dataset",
      declare_compare},
     {"show", "Tell how a picture came about", declare_show},

@@ -1,4 +1,6 @@
 // longhand show PICTURE: how it came about, from the text in its file.
+#include <fmt/ranges.h>
+
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "pipeline/picture_record.h"
@@ -33,7 +35,17 @@ void show(const std::string& path, bool json) {
                            : "");
   fmt::print("scheduler  {}, {} steps, guidance {}\n", request.scheduler, request.steps.value_or(0),
              request.guidance.value_or(1));
-  fmt::print("again      longhand draw --like {} -o again.png\n", path);
+  if (!record.embedding.is_null()) {
+    fmt::print("made by    longhand {} of {} (all of it: --json)\n",
+               record.embedding.at("command").get<std::string>(),
+               fmt::join(record.embedding.at("inputs").get<std::vector<std::string>>(), ", "));
+  } else if (record.edit.is_null()) {
+    fmt::print("again      longhand draw --like {} -o again.png\n", path);
+  } else {
+    fmt::print("edited     {}, strength {:.6g} (all of it: --json)\n",
+               record.edit.at("picture").get<std::string>(),
+               record.edit.at("strength").get<double>());
+  }
 }
 
 }  // namespace

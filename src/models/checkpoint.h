@@ -62,4 +62,12 @@ class Checkpoint {
   bool v_prediction_ = false, zero_snr_ = false;
 };
 
+/// A component's network. Throws not_found, corrupt, naming the file.
+template <class Model, class Config>
+Model load_component(const Checkpoint& checkpoint, const std::string& component,
+                     at::ScalarType dtype) {
+  Weights weights = checkpoint.weights(component, dtype);
+  return Model(weights, Config::from_json(checkpoint.config(component)));
+}
+
 }  // namespace longhand

@@ -5,6 +5,9 @@
 #include "core/error.h"
 #include "models/config.h"
 #include "models/lora.h"
+#include "pipeline/ddpm.h"
+#include "pipeline/kandinsky.h"
+#include "pipeline/karlo.h"
 #include "pipeline/stable_diffusion.h"
 
 namespace longhand {
@@ -26,7 +29,13 @@ const std::map<std::string, Loader>& families() {
       {"LatentConsistencyModelPipeline", load<StableDiffusion>},
       {"StableDiffusionXLPipeline", load<StableDiffusion>},
       {"StableDiffusionXLImg2ImgPipeline", load<StableDiffusion>},
+      {"StableUnCLIPPipeline", load<StableDiffusion>},
       {"StableUnCLIPImg2ImgPipeline", load<StableDiffusion>},
+      {"KandinskyV22Pipeline", load<Kandinsky>},
+      {"KandinskyV22CombinedPipeline", load<Kandinsky>},
+      {"UnCLIPPipeline", load<Karlo>},
+      {"UnCLIPImageVariationPipeline", load<Karlo>},
+      {"DDPMPipeline", load<Ddpm>},
   };
   return table;
 }
@@ -43,6 +52,12 @@ at::Tensor DiffusionModel::imagined_embeds(const Subject&, const ConditioningOpt
                                            NoiseSource&) const {
   fail(Kind::invalid_argument,
        "this model has no prior from text to pictures' embeddings; take Kandinsky 2.2 or Karlo");
+}
+
+at::Tensor DiffusionModel::text_embeds_of(const std::vector<std::string>&) const {
+  fail(Kind::invalid_argument,
+       "this model has no text encoder that goes with an image encoder, so that it knows no "
+       "differences between texts; take Kandinsky 2.2 or Karlo");
 }
 
 std::unique_ptr<DiffusionModel> load_diffusion_model(const fs::path& path,
@@ -70,6 +85,16 @@ std::int64_t latent_side(int side, int factor, const char* name) {
          side, factor, largest_side, nearest);
   }
   return side / factor;
+}
+
+void refuse_options_of_latents(const ModelOptions& options, const char* model) {
+  if (!options.vae.empty() || !options.loras.empty()) {
+    fail(Kind::invalid_argument,
+         "{} paints pixels: it has no autoencoder that could be replaced, and LoRAs are not made "
+         "for "
+         "it; leave {} out",
+         model, options.vae.empty() ? "--lora" : "--vae");
+  }
 }
 
 std::map<std::string, Weights> weights_with_loras(const Checkpoint& checkpoint,

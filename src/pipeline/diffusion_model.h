@@ -60,7 +60,8 @@ class DiffusionModel {
   /// [n, channels, h, w] for pictures of this size. Throws invalid_argument for a size that cannot
   /// be painted, with the nearest that can.
   virtual std::vector<std::int64_t> latent_shape(std::int64_t n, int width, int height) const = 0;
-  /// Pictures [n, 3, H, W] in -1…1 → clean latents; noise is drawn where the reference samples them.
+  /// Pictures [n, 3, H, W] in -1…1 → clean latents; noise is drawn where the reference samples
+  /// them.
   virtual at::Tensor latents_of(const at::Tensor& pictures, NoiseSource& noise) const = 0;
   /// Clean latents → pictures, about -1…1.
   virtual at::Tensor pictures_of(const at::Tensor& latents, NoiseSource& noise) const = 0;
@@ -69,6 +70,8 @@ class DiffusionModel {
   /// CLIP embeddings [n, d] that the prior imagines for captions; as above.
   virtual at::Tensor imagined_embeds(const Subject& subject, const ConditioningOptions& options,
                                      NoiseSource& noise) const;
+  /// CLIP embeddings [n, d] of texts, in the space of pictures' embeddings; as above.
+  virtual at::Tensor text_embeds_of(const std::vector<std::string>& texts) const;
 
   virtual const SchedulerConfig& schedule() const = 0;
   virtual Size own_size() const = 0;
@@ -87,6 +90,9 @@ std::unique_ptr<DiffusionModel> load_diffusion_model(const fs::path& path,
 /// A side in latents. Throws invalid_argument where it is no multiple of `factor` or beyond what
 /// can be painted, with the nearest that can.
 std::int64_t latent_side(int side, int factor, const char* name);
+
+/// Throws invalid_argument where an autoencoder or LoRAs are asked for and the model paints pixels.
+void refuse_options_of_latents(const ModelOptions& options, const char* model);
 
 /// The weights of these components (those that the checkpoint has), LoRAs added.
 std::map<std::string, Weights> weights_with_loras(const Checkpoint& checkpoint,

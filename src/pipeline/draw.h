@@ -39,7 +39,7 @@ struct PaintRequest {
   std::string prompt_template;
   int candidates = 4;
 
-  static constexpr auto fields = std::tuple{
+  static constexpr auto painting_fields = std::tuple{
       field("model", &PaintRequest::model,
             "a name that `longhand models` lists, ORG/NAME, a folder in the diffusers layout, or a "
             "single .safetensors checkpoint"),
@@ -65,12 +65,15 @@ struct PaintRequest {
       field("scheduler", &PaintRequest::scheduler,
             "ddim, euler, euler_a, dpm++_2m_karras, unipc, lcm, … (default: the model's)"),
       field("dtype", &PaintRequest::dtype, "auto, float32 or bfloat16"),
+  };
+  static constexpr auto lengthening_fields = std::tuple{
       field("llm", &PaintRequest::llm, "language model: a GGUF file, or an endpoint's http://…/v1"),
       field("llm_model", &PaintRequest::llm_model, "which of the endpoint's models"),
       field("template", &PaintRequest::prompt_template,
             "\"dalle3\", or a template's JSON file (default: the model's own, else dalle3)"),
       field("candidates", &PaintRequest::candidates, "captions tried for the prompt", 1, 64),
   };
+  static constexpr auto fields = std::tuple_cat(painting_fields, lengthening_fields);
 };
 
 /// One prompt, and how often.

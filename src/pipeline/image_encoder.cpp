@@ -3,19 +3,11 @@
 #include "models/config.h"
 
 namespace longhand {
-namespace {
-
-CLIPVisionModelWithProjection vision_model(const Checkpoint& checkpoint,
-                                           const std::string& component, at::ScalarType dtype) {
-  Weights weights = checkpoint.weights(component, dtype);
-  return {weights, CLIPVisionConfig::from_json(checkpoint.config(component))};
-}
-
-}  // namespace
 
 ImageEncoder::ImageEncoder(const Checkpoint& checkpoint, const std::string& component,
                            const std::string& processor, at::ScalarType dtype)
-    : model_(vision_model(checkpoint, component, dtype)),
+    : model_(load_component<CLIPVisionModelWithProjection, CLIPVisionConfig>(checkpoint, component,
+                                                                             dtype)),
       processor_(CLIPImageProcessor::from_json(
           read_config(checkpoint.configs() / processor / "preprocessor_config.json"))),
       dtype_(dtype) {}

@@ -9,6 +9,7 @@
 
 #include "core/files.h"
 #include "pipeline/diffusion_model.h"
+#include "pipeline/sdedit.h"
 
 namespace longhand {
 
@@ -28,14 +29,22 @@ struct ModelDefaults {
 struct Order {
   std::string caption;
   std::int64_t seed = 0;
+  // All orders of a batch have these, or none.
+  at::Tensor image_embeds = {};  // [d], for models that paint from a picture's embedding
+  at::Tensor noise = {};         // [c, h, w], which the run starts from; undefined: the seed's
 };
 
 struct PaintOptions : ConditioningOptions {
   int steps = 25;
   std::string scheduler = "ddim";
+  double eta = 0;  // DDIM's
+  /// Without the scheduler's bounds on the clean sample, as noise_of() runs.
+  bool unbounded = false;
   std::optional<std::string> negative_prompt;
   /// The refiner takes over at this part of the way, 0 to 1; needs a painter with a refiner.
   double refiner_start = 0.8;
+  /// Edits this picture of the size above, in place of painting from noise; without a refiner.
+  std::optional<PictureGuide> guide;
   std::function<void(int)> on_step;  // called after each step with its number; may throw to stop
 };
 
@@ -50,8 +59,12 @@ class Painter {
 
   /// Paints the orders in one batch, both branches of guidance in it. Each order's noise is that of
   /// torch's generator on the processor at its seed, [1, c, h, w], as diffusers draws it. Throws
-  /// invalid_argument for a size that the model cannot paint.
+  /// invalid_argument for a size that the model cannot paint, and for a guide's strength.
   std::vector<Image> paint(const std::vector<Order>& orders, const PaintOptions& options) const;
+
+  /// The noise [c, h, w] from which DDIM with η = 0, unbounded, paints this picture (of the size
+  /// of the options) for this order: see diffusion/inversion.h.
+  at::Tensor noise_of(const Image& picture, const Order& order, const PaintOptions& options) const;
 
   /// Throws invalid_argument for a size, a number of steps or a scheduler that it cannot paint
   /// with.
@@ -61,9 +74,19 @@ class Painter {
   int calls(const PaintOptions& options) const;
 
  private:
+  /// What both ways to paint need of the base model.
+  struct Run {
+    Subject subject;
+    NoiseSource noise;
+    Denoise denoise;
+    std::function<void()> on_step;
+    at::Tensor start = {};  // [n, c, h, w]; undefined: drawn
+  };
+  Run run_of(const std::vector<Order>& orders, const PaintOptions& options) const;
   std::vector<Image> painted(const std::vector<Order>& orders, const PaintOptions& options) const;
-  at::Tensor refined(const at::Tensor& latents, const Subject& subject, const PaintOptions& options,
-                     NoiseSource& noise, int calls) const;
+  at::Tensor from_noise(Run& run, const PaintOptions& options) const;
+  at::Tensor from_guide(Run& run, const PaintOptions& options) const;
+  at::Tensor refined(const at::Tensor& latents, Run& run, const PaintOptions& options) const;
 
   std::unique_ptr<DiffusionModel> model_, refiner_;
 };

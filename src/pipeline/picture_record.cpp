@@ -17,6 +17,12 @@ nlohmann::json to_json(const PictureRecord& record) {
   json["template_name"] = record.prompt_template;
   json["index"] = record.index;
   json["version"] = version;
+  if (!record.edit.is_null()) {
+    json["edit"] = record.edit;
+  }
+  if (!record.embedding.is_null()) {
+    json["embedding"] = record.embedding;
+  }
   return json;
 }
 
@@ -25,12 +31,16 @@ nlohmann::json to_json(const PictureRecord& record) {
 std::string a1111_parameters(const PictureRecord& record) {
   const DrawRequest& request = record.request;
   const Size size = request.size.value_or(Size{});
+  const std::string strength =
+      record.edit.is_null()
+          ? ""
+          : fmt::format(", Denoising strength: {:.6g}", record.edit.value("strength", 0.0));
   return fmt::format(
-      "{}\nSteps: {}, Sampler: {}, CFG scale: {}, Seed: {}, Size: {}x{}, Model: {}, Version: "
+      "{}\nSteps: {}, Sampler: {}, CFG scale: {}, Seed: {}, Size: {}x{}, Model: {}{}, Version: "
       "Longhand {}",
       record.caption, request.steps.value_or(0), sampler_label(request.scheduler),
       request.guidance.value_or(1), request.seed.value_or(0) + record.index, size.width,
-      size.height, fs::path(request.model).filename().string(), version);
+      size.height, fs::path(request.model).filename().string(), strength, version);
 }
 
 ImageText picture_text(const PictureRecord& record) {
@@ -54,6 +64,16 @@ PictureRecord picture_record(const ImageText& text, const std::string& name) {
       record.llm = json.at("llm_name");
       record.prompt_template = json.at("template_name");
       record.index = json.at("index");
+      record.edit = json.value("edit", nlohmann::json());
+      if (!record.edit.is_null()) {
+        record.edit.at("strength").get<double>();
+        record.edit.at("picture").get<std::string>();
+      }
+      record.embedding = json.value("embedding", nlohmann::json());
+      if (!record.embedding.is_null()) {
+        record.embedding.at("command").get<std::string>();
+        record.embedding.at("inputs").get<std::vector<std::string>>();
+      }
     } catch (const nlohmann::json::exception& error) {
       fail(Kind::corrupt, "{}: its text \"{}\" is broken: {}", name, own_key, error.what());
     }

@@ -16,6 +16,10 @@ struct PictureRecord {
   std::string llm;      // the language model's name; "" where none was asked
   std::string prompt_template;
   int index = 0;  // which of the request's n
+  /// Of an edited picture: {"picture": its name, "strength": 0.5, …}; null for one of a prompt.
+  nlohmann::json edit = {};
+  /// Of vary, blend and morph: {"command": "blend", "inputs": ["a.png", "a text"], …}; else null.
+  nlohmann::json embedding = {};
 };
 
 /// PNG text: "parameters" as A1111 writes it, and "longhand", the record as JSON.

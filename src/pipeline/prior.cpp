@@ -3,18 +3,21 @@
 #include "core/error.h"
 
 namespace longhand {
-namespace {
 
-PriorTransformer prior_transformer(const Checkpoint& checkpoint, const std::string& component,
-                                   at::ScalarType dtype) {
-  Weights weights = checkpoint.weights(component, dtype);
-  return {weights, PriorTransformerConfig::from_json(checkpoint.config(component))};
-}
-
-}  // namespace
-
-PriorText prior_text(const TextEncoder& encoder, const std::vector<std::string>& texts) {
+PriorText prior_text(const TextEncoder& encoder, const std::vector<std::string>& texts,
+                     const ReadingOptions& reading) {
+  if (reading.chunks || reading.emphasis) {
+    fail(Kind::invalid_argument,
+         "this model's prior reads {} tokens, all with one weight; leave {} out",
+         encoder.config().max_position_embeddings,
+         reading.chunks ? "--long-prompt chunks" : "--emphasis");
+  }
   const TextEncoding encoding = encoder.encode(texts);
+  if (!encoding.text_embeds.defined()) {
+    fail(Kind::corrupt,
+         "the text encoder has no projection (text_projection.weight); the prior "
+         "needs CLIPTextModelWithProjection");
+  }
   return {encoding.text_embeds, encoding.last_hidden_state, encoder.mask(texts)};
 }
 
@@ -29,17 +32,19 @@ PriorText joined(const PriorText& without, const PriorText& with) {
 Prior::Prior(const Checkpoint& checkpoint, const std::string& component,
              const std::string& scheduler, const TextEncoder& encoder, at::ScalarType dtype)
     : dtype_(dtype),
-      model_(prior_transformer(checkpoint, component, dtype)),
+      model_(
+          load_component<PriorTransformer, PriorTransformerConfig>(checkpoint, component, dtype)),
       schedule_(SchedulerConfig::from_json(checkpoint.config(scheduler))) {
   const PriorTransformerConfig& own = model_.config();
   const CLIPTextConfig& text = encoder.config();
   if (own.embedding_dim != text.hidden_size || own.embedding_dim != text.projection_dim ||
       own.num_embeddings != text.max_position_embeddings) {
-    fail(Kind::corrupt,
-         "{}: the prior reads {} text states of width {} and the text encoder gives {} of width {}, "
-         "projected to {}; they are not of one model",
-         checkpoint.configs().string(), own.num_embeddings, own.embedding_dim,
-         text.max_position_embeddings, text.hidden_size, text.projection_dim);
+    fail(
+        Kind::corrupt,
+        "{}: the prior reads {} text states of width {} and the text encoder gives {} of width {}, "
+        "projected to {}; they are not of one model",
+        checkpoint.configs().string(), own.num_embeddings, own.embedding_dim,
+        text.max_position_embeddings, text.hidden_size, text.projection_dim);
   }
 }
 
@@ -57,6 +62,15 @@ at::Tensor Prior::imagine(const PriorText& with, const PriorText& without, std::
   const at::Tensor start = noise.draw({n, with.text_embeds.size(0) / n, embedding_dim()}) *
                            scheduler->init_noise_sigma();
   return model_.post_process_latents(run_sampler(*scheduler, denoise, start, noise).to(dtype_));
+}
+
+at::Tensor Prior::imagine(const TextEncoder& encoder, const std::vector<std::string>& captions,
+                          const std::string& unwanted, const ConditioningOptions& options,
+                          NoiseSource& noise) const {
+  return imagine(prior_text(encoder, captions, options.reading),
+                 prior_text(encoder, {unwanted}, options.reading),
+                 static_cast<std::int64_t>(captions.size()), options, noise)
+      .squeeze(1);
 }
 
 }  // namespace longhand

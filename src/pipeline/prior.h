@@ -15,8 +15,9 @@ namespace longhand {
 /// Texts as the prior, and Karlo's decoder, read them.
 using PriorText = PriorTransformer::Text;
 
-/// A row for each text.
-PriorText prior_text(const TextEncoder& encoder, const std::vector<std::string>& texts);
+/// A row for each text. Throws invalid_argument for chunks and emphasis, which it cannot read.
+PriorText prior_text(const TextEncoder& encoder, const std::vector<std::string>& texts,
+                     const ReadingOptions& reading);
 /// Both branches of guidance, the unconditional one first: one row, which stands for all of them.
 PriorText joined(const PriorText& without, const PriorText& with);
 
@@ -26,11 +27,15 @@ class Prior {
   Prior(const Checkpoint& checkpoint, const std::string& component, const std::string& scheduler,
         const TextEncoder& encoder, at::ScalarType dtype);
 
-  /// Embeddings [n, k, embedding_dim] of n pictures from k texts each: `with` has n·k rows, those of
-  /// a picture one after the other, and `without` one row. A picture's noise is drawn for its k
+  /// Embeddings [n, k, embedding_dim] of n pictures from k texts each: `with` has n·k rows, those
+  /// of a picture one after the other, and `without` one row. A picture's noise is drawn for its k
   /// texts at once.
   at::Tensor imagine(const PriorText& with, const PriorText& without, std::int64_t n,
                      const ConditioningOptions& options, NoiseSource& noise) const;
+  /// The same from a caption each, `unwanted` standing for no text: [n, embedding_dim].
+  at::Tensor imagine(const TextEncoder& encoder, const std::vector<std::string>& captions,
+                     const std::string& unwanted, const ConditioningOptions& options,
+                     NoiseSource& noise) const;
   int embedding_dim() const { return model_.config().embedding_dim; }
 
  private:

@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "diffusion/noise_schedule.h"
 #include "models/config.h"
 
 namespace longhand {
@@ -23,9 +22,8 @@ std::optional<TextEncoder> text_encoder(const Checkpoint& checkpoint,
   if (found == weights.end()) {
     return std::nullopt;
   }
-  return std::make_optional<TextEncoder>(
-      checkpoint, tokenizer, found->second,
-      CLIPTextConfig::from_json(checkpoint.config(component)));
+  return std::make_optional<TextEncoder>(checkpoint, tokenizer, found->second,
+                                         CLIPTextConfig::from_json(checkpoint.config(component)));
 }
 
 UNet2DConditionModel unet(const Checkpoint& checkpoint, std::map<std::string, Weights>& weights) {
@@ -40,9 +38,9 @@ UNet2DConditionModel unet(const Checkpoint& checkpoint, std::map<std::string, We
 }  // namespace
 
 StableDiffusion::StableDiffusion(const Checkpoint& checkpoint, const ModelOptions& options)
-    : StableDiffusion(checkpoint, options,
-                      weights_with_loras(checkpoint, {"unet", "text_encoder", "text_encoder_2"},
-                                         options)) {}
+    : StableDiffusion(
+          checkpoint, options,
+          weights_with_loras(checkpoint, {"unet", "text_encoder", "text_encoder_2"}, options)) {}
 
 StableDiffusion::StableDiffusion(const Checkpoint& checkpoint, const ModelOptions& options,
                                  std::map<std::string, Weights> weights)
@@ -58,12 +56,10 @@ StableDiffusion::StableDiffusion(const Checkpoint& checkpoint, const ModelOption
                                        : load_autoencoder(options.vae, options.dtype)),
       schedule_(SchedulerConfig::from_json(checkpoint.config("scheduler"))) {
   if (checkpoint.has("image_normalizer")) {
-    Weights normalizer = checkpoint.weights("image_normalizer", dtype_);
-    image_.emplace(ImagePart{
-        ImageEncoder(checkpoint, "image_encoder", "feature_extractor", dtype_),
-        StableUnCLIPImageNormalizer(normalizer, StableUnCLIPImageNormalizerConfig::from_json(
-                                                    checkpoint.config("image_normalizer"))),
-        SchedulerConfig::from_json(checkpoint.config("image_noising_scheduler"))});
+    image_.emplace(checkpoint, options);
+  } else if (!options.prior.empty()) {
+    fail(Kind::invalid_argument, "{} paints from text without a prior; leave --prior out",
+         checkpoint.configs().string());
   }
   const UNet2DConditionConfig& own = unet_.config();
   int width = 0;
@@ -128,19 +124,6 @@ at::Tensor StableDiffusion::time_ids(const ConditioningOptions& options, double 
   return at::tensor(ids, at::kFloat).unsqueeze(0).expand({n, -1});
 }
 
-/// Embeddings [n, d] → [n, 2d]: noised between the normalizer's statistics, and how much (diffusers
-/// noise_image_embeddings).
-at::Tensor StableDiffusion::noised_embeds(const at::Tensor& embeds, int level,
-                                          NoiseSource& noise) const {
-  const at::Tensor levels = at::full({embeds.size(0)}, level, at::kLong);
-  const at::Tensor drawn = noise.draw_like(embeds).to(embeds.scalar_type());
-  const at::Tensor noised = add_noise(alphas_cumprod(image_->noising).to(embeds.scalar_type()),
-                                      image_->normalizer.scale(embeds), drawn, levels);
-  const at::Tensor how_much =
-      timestep_embedding(levels, static_cast<int>(embeds.size(1)), true, 0).to(embeds.scalar_type());
-  return at::cat({image_->normalizer.unscale(noised).to(embeds.scalar_type()), how_much}, 1);
-}
-
 UNetCondition StableDiffusion::condition(const Subject& subject, const ConditioningOptions& options,
                                          bool guides, NoiseSource& noise) const {
   const std::int64_t n = subject.size();
@@ -151,11 +134,10 @@ UNetCondition StableDiffusion::condition(const Subject& subject, const Condition
     with.time_ids = time_ids(options, aesthetic_score, n);
   }
   if (image_) {
-    if (!subject.image_embeds.defined()) {
-      fail(Kind::invalid_argument,
-           "Stable unCLIP paints from a picture; give it one: longhand vary PICTURE --model …");
-    }
-    with.class_labels = noised_embeds(subject.image_embeds, options.noise_level, noise);
+    const at::Tensor embeds = subject.image_embeds.defined()
+                                  ? subject.image_embeds.to(dtype_)
+                                  : image_->imagine(subject.captions, options, noise);
+    with.class_labels = image_->class_labels(embeds, options.noise_level, noise);
   }
   if (!guides) {
     return with;
@@ -195,20 +177,23 @@ std::vector<std::int64_t> StableDiffusion::latent_shape(std::int64_t n, int widt
 }
 
 at::Tensor StableDiffusion::latents_of(const at::Tensor& pictures, NoiseSource& noise) const {
-  return autoencoder_->sampled_latents_of(
-      pictures.to(dtype_), [&](at::IntArrayRef shape) { return noise.draw(shape); });
+  return autoencoder_->sampled_latents_of(pictures.to(dtype_),
+                                          [&](at::IntArrayRef shape) { return noise.draw(shape); });
 }
 
 at::Tensor StableDiffusion::pictures_of(const at::Tensor& latents, NoiseSource&) const {
-  return autoencoder_->pictures_of(
-      latents.to(dtype_).contiguous(at::MemoryFormat::ChannelsLast));
+  return autoencoder_->pictures_of(latents.to(dtype_).contiguous(at::MemoryFormat::ChannelsLast));
 }
 
 at::Tensor StableDiffusion::image_embeds_of(const std::vector<Image>& images) const {
-  if (!image_) {
-    return DiffusionModel::image_embeds_of(images);
-  }
-  return image_->encoder.encode(images);
+  return image_ ? image_->encode(images) : DiffusionModel::image_embeds_of(images);
+}
+
+at::Tensor StableDiffusion::imagined_embeds(const Subject& subject,
+                                            const ConditioningOptions& options,
+                                            NoiseSource& noise) const {
+  return image_ ? image_->imagine(subject.captions, options, noise)
+                : DiffusionModel::imagined_embeds(subject, options, noise);
 }
 
 Size StableDiffusion::own_size() const {

@@ -1,15 +1,15 @@
 // Latent diffusion from text: Stable Diffusion 1 and 2, XL and its refiner, Turbo and LCM, and
-// Stable unCLIP, which takes a picture's CLIP embedding besides (Rombach et al. 2022; Podell et al.
-// 2023; diffusers' pipelines of these names).
+// Stable unCLIP, which takes a picture's CLIP embedding besides, a picture's own or one that a
+// prior imagines for the text (Rombach et al. 2022; Podell et al. 2023; diffusers' pipelines of
+// these names).
 #pragma once
 
 #include <optional>
 
 #include "models/autoencoder.h"
-#include "models/image_normalizer.h"
 #include "models/unet_2d_condition.h"
 #include "pipeline/diffusion_model.h"
-#include "pipeline/image_encoder.h"
+#include "pipeline/image_conditioner.h"
 #include "pipeline/text_encoder.h"
 
 namespace longhand {
@@ -24,6 +24,8 @@ class StableDiffusion : public DiffusionModel {
   at::Tensor latents_of(const at::Tensor& pictures, NoiseSource& noise) const override;
   at::Tensor pictures_of(const at::Tensor& latents, NoiseSource& noise) const override;
   at::Tensor image_embeds_of(const std::vector<Image>& images) const override;
+  at::Tensor imagined_embeds(const Subject& subject, const ConditioningOptions& options,
+                             NoiseSource& noise) const override;
   const SchedulerConfig& schedule() const override { return schedule_; }
   Size own_size() const override;
   int max_tokens() const override;
@@ -31,12 +33,6 @@ class StableDiffusion : public DiffusionModel {
   double default_guidance() const override;
 
  private:
-  /// What only Stable unCLIP has.
-  struct ImagePart {
-    ImageEncoder encoder;
-    StableUnCLIPImageNormalizer normalizer;
-    SchedulerConfig noising;
-  };
   struct Text {
     at::Tensor context, pooled;  // [n, length, d]; [n, d], undefined but for XL
   };
@@ -47,7 +43,6 @@ class StableDiffusion : public DiffusionModel {
   std::pair<Text, Text> texts(const Subject& subject, const ReadingOptions& reading,
                               bool guides) const;
   at::Tensor time_ids(const ConditioningOptions& options, double score, std::int64_t n) const;
-  at::Tensor noised_embeds(const at::Tensor& embeds, int level, NoiseSource& noise) const;
   UNetCondition condition(const Subject& subject, const ConditioningOptions& options, bool guides,
                           NoiseSource& noise) const;
 
@@ -57,7 +52,7 @@ class StableDiffusion : public DiffusionModel {
   std::optional<TextEncoder> text_encoder_, text_encoder_2_;
   UNet2DConditionModel unet_;
   std::unique_ptr<Autoencoder> autoencoder_;
-  std::optional<ImagePart> image_;
+  std::optional<ImageConditioner> image_;  // Stable unCLIP's
   SchedulerConfig schedule_;
 };
 

@@ -98,6 +98,12 @@ TextEncoder::Chunks TextEncoder::chunks_of(const std::vector<std::string>& capti
   return chunks;
 }
 
+TextEncoder load_text_encoder(const Checkpoint& checkpoint, const std::string& component,
+                              const std::string& tokenizer, at::ScalarType dtype) {
+  Weights weights = checkpoint.weights(component, dtype);
+  return {checkpoint, tokenizer, weights, CLIPTextConfig::from_json(checkpoint.config(component))};
+}
+
 TextEncoding TextEncoder::encode(const std::vector<std::string>& captions,
                                  const ReadingOptions& options) const {
   if (!options.chunks && !options.emphasis) {
@@ -113,8 +119,7 @@ TextEncoding TextEncoder::encode(const std::vector<std::string>& captions,
     }
     const at::Tensor plain = all.to(at::kFloat);
     const at::Tensor scaled = plain * chunks.weights.view({rows, -1, 1});
-    return (scaled * (plain.mean({1, 2}, true) / scaled.mean({1, 2}, true)))
-        .to(all.scalar_type());
+    return (scaled * (plain.mean({1, 2}, true) / scaled.mean({1, 2}, true))).to(all.scalar_type());
   };
   const auto first = [&](const at::Tensor& pooled) {
     return pooled.defined() ? pooled.view({rows, count, -1}).select(1, 0) : pooled;
@@ -128,7 +133,8 @@ at::Tensor TextEncoder::mask(const std::vector<std::string>& captions) const {
   const int length = config().max_position_embeddings;
   at::Tensor mask = at::zeros({static_cast<std::int64_t>(captions.size()), length});
   for (std::size_t i = 0; i < captions.size(); ++i) {
-    mask[static_cast<std::int64_t>(i)].narrow(0, 0, std::min(length, tokenizer->count(captions[i])))
+    mask[static_cast<std::int64_t>(i)]
+        .narrow(0, 0, std::min(length, tokenizer->count(captions[i])))
         .fill_(1);
   }
   return mask;

@@ -48,6 +48,10 @@ class TextEncoder {
   int padding_;
 };
 
+/// A model's text encoder as its folder has it.
+TextEncoder load_text_encoder(const Checkpoint& checkpoint, const std::string& component,
+                              const std::string& tokenizer, at::ScalarType dtype);
+
 /// Ids of captions, each padded or cut to the text encoder's length: [captions, length].
 at::Tensor caption_ids(const std::vector<std::string>& captions, const CLIPTextConfig& config,
                        int padding);

@@ -9,6 +9,7 @@ import numpy
 import torch
 import transformers
 from diffusers.pipelines.deprecated.unclip.text_proj import UnCLIPTextProjModel
+from diffusers.pipelines.stable_diffusion.stable_unclip_image_normalizer import StableUnCLIPImageNormalizer
 from PIL import Image
 from transformers import CLIPImageProcessor, CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
@@ -105,11 +106,11 @@ EMBEDDING = 32  # of texts and pictures in the models below
 
 
 def prior_transformer() -> diffusers.PriorTransformer:
-    """Louder than it starts, with statistics that are not zero, so that a text makes a difference."""
+    """With statistics that are not zero and weights so large that a text makes a difference."""
     prior = lively(diffusers.PriorTransformer(num_attention_heads=4, attention_head_dim=8, num_layers=2, embedding_dim=EMBEDDING,
                                               num_embeddings=77))
     for parameter in prior.parameters():
-        parameter.data = 3 * parameter.data + 0.3 * torch.randn_like(parameter)
+        parameter.data += 0.3 * torch.randn_like(parameter)
     return prior
 
 
@@ -169,6 +170,30 @@ def karlo_variations(karlo: diffusers.UnCLIPPipeline) -> diffusers.UnCLIPImageVa
     shared = {name: getattr(karlo, name) for name in karlo_parts()}
     return diffusers.UnCLIPImageVariationPipeline(
         text_encoder=karlo.text_encoder, image_encoder=image_encoder(EMBEDDING), feature_extractor=CLIPImageProcessor(), **shared)
+
+
+def stable_unclip_parts() -> dict:
+    normalizer = StableUnCLIPImageNormalizer(EMBEDDING)
+    normalizer.mean.data, normalizer.std.data = 0.3 * torch.randn(1, EMBEDDING), 1 + 0.3 * torch.rand(1, EMBEDDING)
+    return dict(
+        image_normalizer=normalizer, image_noising_scheduler=diffusers.DDPMScheduler(beta_schedule="squaredcos_cap_v2"),
+        tokenizer=tokenizer("!"), text_encoder=text_encoder(), vae=vae(),
+        unet=unet(class_embed_type="projection", projection_class_embeddings_input_dim=2 * EMBEDDING),
+        scheduler=diffusers.DDIMScheduler(**LATENT_BETAS, clip_sample=False, set_alpha_to_one=False, steps_offset=1))
+
+
+def stable_unclip() -> diffusers.StableUnCLIPImg2ImgPipeline:
+    torch.manual_seed(6)
+    return diffusers.StableUnCLIPImg2ImgPipeline(
+        image_encoder=image_encoder(EMBEDDING), feature_extractor=CLIPImageProcessor(), **stable_unclip_parts())
+
+
+def stable_unclip_from_text() -> diffusers.StableUnCLIPPipeline:
+    torch.manual_seed(7)
+    prior = prior_parts()
+    return diffusers.StableUnCLIPPipeline(
+        prior=prior["prior"], prior_text_encoder=prior["text_encoder"], prior_tokenizer=tokenizer("!"),
+        prior_scheduler=diffusers.DDPMScheduler.from_config(prior["scheduler"].config), **stable_unclip_parts())
 
 
 def ddpm() -> diffusers.DDPMPipeline:

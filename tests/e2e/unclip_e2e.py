@@ -1,4 +1,4 @@
-"""longhand draw paints as diffusers does: Kandinsky 2.2 and Karlo, each with its prior, and DDPM; the same weights, seeds and steps.
+"""longhand draw paints as diffusers does: Kandinsky 2.2, Karlo and Stable unCLIP, each with its prior, and DDPM; the same weights, seeds and steps.
 
 Tolerance: one of 255, where a value lies on the edge between two.
 """
@@ -133,6 +133,38 @@ class Karlo(Painted):
         self.refused(2, "has no prior", *draw, variations)
         self.refused(2, "Karlo's size is 32x32", *draw, self.model, "--size", "64x64")
         self.refused(2, "--vae", *draw, self.model, "--vae", self.model)
+
+
+class StableUnclip(Painted):
+    SIZES = dict(num_inference_steps=5, width=48, height=32)
+    FLAGS = ("--prior-steps", 4, "--size", "48x32", "--guidance", 5)
+
+    def test_text(self):
+        pipeline = tiny_models.stable_unclip_from_text()
+        model = self.saved(pipeline)
+        expected = pipeline(PROMPT, num_images_per_prompt=2, generator=generators(7, 2), prior_num_inference_steps=4, guidance_scale=5.0,
+                            negative_prompt="a cat", **self.SIZES)
+        self.same(expected, model, "--negative-prompt", "a cat", *self.FLAGS)
+
+    def test_text_with_the_prior_of_karlo(self):
+        """As KandinskyV22PriorPipeline and then StableUnCLIPImg2ImgPipeline: StableUnCLIPPipeline does not tell UnCLIPScheduler its steps."""
+        karlo, pipeline = tiny_models.karlo(), tiny_models.stable_unclip()
+        model, karlo_model = self.saved(pipeline), self.saved(karlo, "karlo")
+        prior = diffusers.KandinskyV22PriorPipeline(
+            karlo.prior, pipeline.image_encoder, karlo.text_encoder, karlo.tokenizer, karlo.prior_scheduler, pipeline.feature_extractor)
+        prior.set_progress_bar_config(disable=True)
+        noise = generators(7, 2)
+        embeds = prior(PROMPT, num_images_per_prompt=2, num_inference_steps=4, generator=noise).image_embeds
+        expected = pipeline(prompt=[PROMPT] * 2, image_embeds=embeds, generator=noise, guidance_scale=5.0, **self.SIZES)
+        self.same(expected, model, "--prior", karlo_model, *self.FLAGS)
+
+    def test_refused(self):
+        model = self.saved(tiny_models.stable_unclip())
+        draw = ("draw", PROMPT, "--no-upsample", "-o", self.folder / "x.png", "--model", model)
+        self.refused(2, "--prior", *draw)
+        config = model / "image_normalizer" / "config.json"
+        config.write_text(json.dumps(json.loads(config.read_text()) | {"embedding_dim": 20}))
+        self.refused(4, "image_normalizer", *draw)
 
 
 class Ddpm(Painted):

@@ -1,0 +1,96 @@
+#include "cli/painting.h"
+
+#include <cctype>
+
+#include "core/error.h"
+#include "core/interrupt.h"
+#include "core/log.h"
+#include "core/progress.h"
+#include "pipeline/language_models.h"
+
+namespace longhand {
+namespace {
+
+/// FILE.png → FILE-2.png where there are several.
+fs::path numbered(const fs::path& path, int index, int n) {
+  if (n == 1) {
+    return path;
+  }
+  fs::path result = path;
+  result.replace_filename(
+      fmt::format("{}-{}{}", path.stem().string(), index + 1, path.extension().string()));
+  return result;
+}
+
+}  // namespace
+
+fs::path name_for(const std::string& words, std::int64_t seed) {
+  std::string name;
+  for (const char c : words.substr(0, 48)) {
+    const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0;
+    if (plain || (!name.empty() && name.back() != '-')) {
+      name += plain ? static_cast<char>(std::tolower(static_cast<unsigned char>(c))) : '-';
+    }
+  }
+  return fmt::format("{}{}{}.png", name, name.empty() || name.back() == '-' ? "" : "-", seed);
+}
+
+void check_ending(const fs::path& path) {
+  const std::string ending = path.extension();
+  if (ending != ".png" && ending != ".jpg" && ending != ".jpeg" && ending != ".webp") {
+    fail(Kind::invalid_argument, "{}: the ending \"{}\" is not known; expected .png, .jpg or .webp",
+         path.string(), ending);
+  }
+}
+
+std::string encoded(const fs::path& path, const Image& image, const PictureRecord& record) {
+  const std::string ending = path.extension();
+  if (ending == ".png") {
+    return encode_png(image, picture_text(record));
+  }
+  if (ending == ".jpg" || ending == ".jpeg") {
+    return encode_jpeg(image, 92, a1111_parameters(record));
+  }
+  return encode_webp(image, 90, a1111_parameters(record));
+}
+
+void write_pictures(const fs::path& out, const std::vector<Image>& images, PictureRecord record) {
+  const int n = static_cast<int>(images.size());
+  for (record.index = 0; record.index < n; ++record.index) {
+    const fs::path path = numbered(out, record.index, n);
+    write_file_atomically(path,
+                          encoded(path, images[static_cast<std::size_t>(record.index)], record));
+    fmt::print("{}\n", path.string());
+  }
+}
+
+void lengthen(PictureRecord& record, const ModelDefaults& defaults, int max_tokens) {
+  const UpsampleRequest upsampling = upsampling_of(record.request, defaults, max_tokens);
+  const auto model = load_language_model(upsampling);
+  const Upsampler upsampler(model, Template::load(upsampling.prompt_template), upsampling);
+  record.caption = upsampler.upsample({record.request.prompt, "", {}}).caption;
+  record.llm = model->name();
+  record.prompt_template = upsampler.prompt_template().name;
+}
+
+void warn_of_length(const std::string& caption, int max_tokens) {
+  const auto tokenizer = ClipTokenizer::shared();
+  const auto ids = tokenizer->encode(caption);
+  const auto room = static_cast<std::size_t>(max_tokens - 2);
+  if (ids.size() > room) {
+    spdlog::warn("the text has {} tokens and the painter reads {}; it will not see: {}",
+                 ids.size() + 2, max_tokens, tokenizer->decode(std::span(ids).subspan(room)));
+  }
+}
+
+std::vector<Image> painted(const Painter& painter, const std::vector<Order>& orders,
+                           PaintOptions options, const std::string& what) {
+  Progress progress(what, "steps", painter.calls(options));
+  options.on_step = [&](int) {
+    throw_if_interrupted();
+    progress.advance();
+  };
+  return painter.paint(orders, options);
+}
+
+}  // namespace longhand

@@ -1,0 +1,36 @@
+// What the verbs that paint have in common: captions, and the files that are left.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "pipeline/picture_record.h"
+
+namespace longhand {
+
+/// "a-red-car-7.png": a name where none was given.
+fs::path name_for(const std::string& words, std::int64_t seed);
+
+/// Throws invalid_argument for an ending that is not .png, .jpg or .webp: before anything is
+/// painted.
+void check_ending(const fs::path& path);
+
+/// The bytes of a file with this ending, the record in them.
+std::string encoded(const fs::path& path, const Image& image, const PictureRecord& record);
+
+/// Writes a request's pictures, FILE-1.png, FILE-2.png, … where there are several, and prints their
+/// names. The record's index is set for each.
+void write_pictures(const fs::path& out, const std::vector<Image>& images, PictureRecord record);
+
+/// Lengthens the record's prompt into its caption, and says by whom.
+void lengthen(PictureRecord& record, const ModelDefaults& defaults, int max_tokens);
+
+/// Says which words the text encoder will not see.
+void warn_of_length(const std::string& caption, int max_tokens);
+
+/// Paints with a progress line; Ctrl-C stops between steps.
+std::vector<Image> painted(const Painter& painter, const std::vector<Order>& orders,
+                           PaintOptions options, const std::string& what = "painting");
+
+}  // namespace longhand

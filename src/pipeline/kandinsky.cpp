@@ -1,0 +1,175 @@
+#include "pipeline/kandinsky.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "io/hub_catalogue.h"
+
+namespace longhand {
+namespace {
+
+constexpr const char* published_prior = "kandinsky-community/kandinsky-2-2-prior";
+
+/// "…/kandinsky-2-2-decoder" → "…/kandinsky-2-2-prior"; "" where the name does not say decoder.
+fs::path sibling_prior(const fs::path& folder) {
+  const fs::path whole = fs::absolute(folder / "").parent_path();
+  std::string name = whole.filename().string();
+  const std::string decoder = "decoder";
+  const auto at = name.find(decoder);
+  return at == std::string::npos ? fs::path()
+                                 : whole.parent_path() / name.replace(at, decoder.size(), "prior");
+}
+
+fs::path prior_folder(const Checkpoint& checkpoint, const ModelOptions& options) {
+  if (!options.prior.empty()) {
+    return options.prior;
+  }
+  const fs::path sibling = sibling_prior(checkpoint.configs());
+  if (!sibling.empty() && fs::exists(sibling)) {
+    return sibling;
+  }
+  try {
+    return resolve_model(published_prior);
+  } catch (const Error& error) {
+    throw Error(error.kind(),
+                fmt::format("Kandinsky 2.2 paints from text with a prior, a model of its own: {}; "
+                            "or give its folder to --prior",
+                            error.what()));
+  }
+}
+
+std::map<std::string, Weights> unet_weights(const Checkpoint& checkpoint,
+                                            const ModelOptions& options) {
+  return weights_with_loras(checkpoint, {"unet"}, options);
+}
+
+}  // namespace
+
+Kandinsky::PriorSource Kandinsky::prior_source(const Checkpoint& checkpoint,
+                                               const ModelOptions& options) {
+  if (options.prior.empty() && checkpoint.has("prior_prior")) {
+    return {checkpoint, "prior_"};
+  }
+  PriorSource source{Checkpoint(prior_folder(checkpoint, options)), ""};
+  if (!source.checkpoint.has("prior") || !source.checkpoint.has("image_encoder")) {
+    fail(Kind::invalid_argument,
+         "{} is no prior of Kandinsky 2.2: expected prior, text_encoder and image_encoder in it; "
+         "{} has them",
+         source.checkpoint.configs().string(), published_prior);
+  }
+  return source;
+}
+
+Kandinsky::Kandinsky(const Checkpoint& checkpoint, const ModelOptions& options)
+    : Kandinsky(checkpoint, options, prior_source(checkpoint, options)) {}
+
+Kandinsky::Kandinsky(const Checkpoint& checkpoint, const ModelOptions& options,
+                     const PriorSource& prior)
+    : dtype_(options.dtype),
+      unet_(unet_weights(checkpoint, options).at("unet"),
+            UNet2DConditionConfig::from_json(checkpoint.config("unet"))),
+      autoencoder_(options.vae.empty() ? load_autoencoder(checkpoint, "movq", dtype_)
+                                       : load_autoencoder(options.vae, dtype_)),
+      schedule_(SchedulerConfig::from_json(checkpoint.config("scheduler"))),
+      text_encoder_(load_text_encoder(prior.checkpoint, prior.prefix + "text_encoder",
+                                      prior.prefix + "tokenizer", dtype_)),
+      image_encoder_(prior.checkpoint, prior.prefix + "image_encoder",
+                     prior.prefix + "image_processor", dtype_),
+      prior_(prior.checkpoint, prior.prefix + "prior", prior.prefix + "scheduler", text_encoder_,
+             dtype_) {
+  check(checkpoint);
+}
+
+void Kandinsky::check(const Checkpoint& checkpoint) const {
+  const UNet2DConditionConfig& own = unet_.config();
+  const int pictures = image_encoder_.config().projection_dim, texts = prior_.embedding_dim();
+  if (own.addition_embed_type != "image" || own.encoder_hid_dim != pictures || pictures != texts) {
+    fail(
+        Kind::corrupt,
+        "{}: the unet reads embeddings of {} numbers, the image encoder gives {} and the prior {}; "
+        "they are not of one model",
+        checkpoint.configs().string(), own.encoder_hid_dim, pictures, texts);
+  }
+  if (own.in_channels != autoencoder_->latent_channels()) {
+    fail(Kind::corrupt,
+         "{}: the unet takes {} channels and the autoencoder gives {}; they are not of one model",
+         checkpoint.configs().string(), own.in_channels, autoencoder_->latent_channels());
+  }
+}
+
+Kandinsky::Embeds Kandinsky::embeds_of(const Subject& subject, const ConditioningOptions& options,
+                                       NoiseSource& noise) const {
+  const std::optional<std::string>& negative = subject.negative_prompt;
+  if (subject.image_embeds.defined()) {
+    if (std::ranges::any_of(subject.captions, [](const auto& text) { return !text.empty(); })) {
+      fail(Kind::invalid_argument,
+           "Kandinsky 2.2 paints from a picture's embedding alone; leave the prompt out");
+    }
+    Subject unwanted;
+    unwanted.captions.assign(subject.captions.size(), negative.value_or(""));
+    return {subject.image_embeds.to(dtype_),
+            negative ? imagined_embeds(unwanted, options, noise) : at::Tensor()};
+  }
+  if (!negative) {
+    return {imagined_embeds(subject, options, noise), {}};
+  }
+  std::vector<std::string> texts;
+  for (const std::string& caption : subject.captions) {
+    texts.insert(texts.end(), {caption, *negative});
+  }
+  const at::Tensor both = prior_.imagine(prior_text(text_encoder_, texts, options.reading),
+                                         prior_text(text_encoder_, {*negative}, options.reading),
+                                         subject.size(), options, noise);
+  return {both.select(1, 0), both.select(1, 1)};
+}
+
+at::Tensor Kandinsky::imagined_embeds(const Subject& subject, const ConditioningOptions& options,
+                                      NoiseSource& noise) const {
+  return prior_.imagine(text_encoder_, subject.captions, subject.negative_prompt.value_or(""),
+                        options, noise);
+}
+
+Denoise Kandinsky::denoiser(const Subject& subject, const ConditioningOptions& options,
+                            NoiseSource& noise) const {
+  const Embeds embeds = embeds_of(subject, options, noise);
+  UNetCondition condition{.image_embeds = embeds.with};
+  if (options.guidance > 1) {
+    const at::Tensor none =
+        embeds.without.defined() ? embeds.without : image_encoder_.encode_zeros();
+    condition = joined({.image_embeds = none.expand_as(embeds.with)}, condition);
+  }
+  return guided_denoise(
+      [this, condition](const at::Tensor& input, const at::Tensor& timesteps) {
+        return unet_.forward(input, timesteps, condition);
+      },
+      options.guidance, dtype_);
+}
+
+std::vector<std::int64_t> Kandinsky::latent_shape(std::int64_t n, int width, int height) const {
+  const int factor = autoencoder_->factor();
+  return {n, unet_.config().in_channels, latent_side(height, factor * factor, "height") * factor,
+          latent_side(width, factor * factor, "width") * factor};
+}
+
+at::Tensor Kandinsky::latents_of(const at::Tensor& pictures, NoiseSource&) const {
+  return autoencoder_->latents_of(pictures.to(dtype_));
+}
+
+at::Tensor Kandinsky::pictures_of(const at::Tensor& latents, NoiseSource&) const {
+  return autoencoder_->pictures_of(latents.to(dtype_).contiguous(at::MemoryFormat::ChannelsLast));
+}
+
+at::Tensor Kandinsky::image_embeds_of(const std::vector<Image>& images) const {
+  return image_encoder_.encode(images);
+}
+
+at::Tensor Kandinsky::text_embeds_of(const std::vector<std::string>& texts) const {
+  return prior_text(text_encoder_, texts, {}).text_embeds;
+}
+
+Size Kandinsky::own_size() const {
+  const int side = unet_.config().sample_size * autoencoder_->factor();
+  return {side, side};
+}
+
+}  // namespace longhand

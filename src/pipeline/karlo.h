@@ -1,0 +1,55 @@
+// Karlo, unCLIP as its paper describes it: a prior from text to the picture's CLIP embedding, a
+// decoder to 64×64 pixels, and super-resolution to 256×256 (Ramesh et al. 2022, section 2;
+// diffusers UnCLIPPipeline and UnCLIPImageVariationPipeline). A latent is the decoder's small
+// picture.
+#pragma once
+
+#include <optional>
+
+#include "models/unclip_text_proj.h"
+#include "models/unet_2d.h"
+#include "models/unet_2d_condition.h"
+#include "pipeline/image_encoder.h"
+#include "pipeline/prior.h"
+
+namespace longhand {
+
+class Karlo : public DiffusionModel {
+ public:
+  /// The prior is the folder's own, or that of options.prior, a folder of the same model; the
+  /// folder for variations has none, and that for text has no image encoder.
+  Karlo(const Checkpoint& checkpoint, const ModelOptions& options);
+
+  /// A negative prompt takes the place of the empty text.
+  Denoise denoiser(const Subject& subject, const ConditioningOptions& options,
+                   NoiseSource& noise) const override;
+  std::vector<std::int64_t> latent_shape(std::int64_t n, int width, int height) const override;
+  at::Tensor latents_of(const at::Tensor& pictures, NoiseSource& noise) const override;
+  /// Draws the noise of super-resolution.
+  at::Tensor pictures_of(const at::Tensor& latents, NoiseSource& noise) const override;
+  at::Tensor image_embeds_of(const std::vector<Image>& images) const override;
+  at::Tensor imagined_embeds(const Subject& subject, const ConditioningOptions& options,
+                             NoiseSource& noise) const override;
+  at::Tensor text_embeds_of(const std::vector<std::string>& texts) const override;
+  const SchedulerConfig& schedule() const override { return schedule_; }
+  Size own_size() const override;
+  int max_tokens() const override { return text_encoder_.config().max_position_embeddings; }
+  int default_steps() const override { return 25; }
+  double default_guidance() const override { return 8; }
+
+ private:
+  void check(const Checkpoint& checkpoint) const;
+  at::Tensor imagined(const PriorText& with, const PriorText& without,
+                      const ConditioningOptions& options, NoiseSource& noise) const;
+
+  at::ScalarType dtype_;
+  TextEncoder text_encoder_;
+  UnCLIPTextProjModel text_proj_;
+  UNet2DConditionModel decoder_;
+  UNet2DModel super_res_first_, super_res_last_;
+  SchedulerConfig schedule_, super_res_schedule_;
+  std::optional<Prior> prior_;
+  std::optional<ImageEncoder> image_encoder_;
+};
+
+}  // namespace longhand
