@@ -35,8 +35,8 @@ int blend_inputs(Arguments& arguments) {
   for (const BlendInput& input : inputs) {
     warn_of_length(input.picture ? "" : input.text, painter.model().max_tokens());
   }
-  const auto images = painted(painter, blend(request, inputs, painter.model()),
-                              embedding_painting_of(request));
+  const auto images =
+      painted(painter, blend(request, inputs, painter.model()), embedding_painting_of(request));
   PictureRecord record = embedding_record(request, "blend", request.inputs);
   record.request.prompt = fmt::format(
       "{}", fmt::join(record.embedding["inputs"].get<std::vector<std::string>>(), " → "));

@@ -21,7 +21,7 @@ constexpr const char* examples = R"(Examples:
 With --mask or --paste, what is kept has the same pixels as before, transparency included, and the
 picture keeps its size; it is written as PNG. A picture's transparent parts are edited as white.
 --strength auto edits at several strengths and takes the largest that stays within --faithfulness;
-how real a result looks is not measured. The difference of all pixels weighs, or those of the mask.)";
+how real a result looks is not measured. A refiner edits as a --model of its own.)";
 
 struct Arguments {
   EditRequest request;
@@ -92,12 +92,6 @@ std::vector<Image> searched(const Painter& painter, const EditRequest& request,
 std::vector<Image> edited(const Painter& painter, const EditRequest& request, const Canvas& canvas,
                           PictureRecord& record) {
   const auto strength = strength_of(request);
-  if (strength == 0.0) {
-    record.edit["strength"] = 0.0;
-    const bool same = request.size == Size{canvas.picture.width, canvas.picture.height};
-    const Image& as_it_was = same || canvas.mask.defined() ? canvas.picture : canvas.guide;
-    return std::vector<Image>(static_cast<std::size_t>(request.n), as_it_was);
-  }
   std::vector<Image> images;
   if (strength) {
     record.edit["strength"] = *strength;
@@ -110,6 +104,15 @@ std::vector<Image> edited(const Painter& painter, const EditRequest& request, co
     image = finished(canvas, image);
   }
   return images;
+}
+
+/// The picture as it was, but for what is pasted, and resized where a size is asked for.
+std::vector<Image> unedited(const EditRequest& request, const Canvas& canvas, bool resized,
+                            PictureRecord& record) {
+  record.edit["strength"] = 0.0;
+  const Image& image = resized && !canvas.mask.defined() ? canvas.guide : canvas.picture;
+  record.request.size = Size{image.width, image.height};
+  return std::vector<Image>(static_cast<std::size_t>(request.n), image);
 }
 
 int edit(Arguments& arguments) {
@@ -125,13 +128,15 @@ int edit(Arguments& arguments) {
   check_keeps(arguments.out.empty() ? "x.png" : arguments.out, canvas);
   const ModelDefaults defaults = ModelDefaults::of(resolve_model(request.model));
   const Painter painter = load_painter(request);
+  const bool resized = request.size.has_value();
   fit(request, canvas, painter.model());
   resolve(request, defaults, painter);
   PictureRecord record = record_of(request, canvas);
   set_caption(record, defaults, painter.model().max_tokens());
   const fs::path out =
       arguments.out.empty() ? name_for(words, request.seed.value()) : fs::path(arguments.out);
-  const auto images = edited(painter, request, canvas, record);
+  const auto images = strength_of(request) == 0.0 ? unedited(request, canvas, resized, record)
+                                                  : edited(painter, request, canvas, record);
   write_pictures(out, images, record);
   return 0;
 }
@@ -149,7 +154,7 @@ std::function<int()> declare_edit(CLI::App& app) {
   app.get_option("--size")->description(
       "WIDTHxHEIGHT to edit at (default: the picture's, rounded down to what the model can paint)");
   for (const char* option : {"--refiner", "--refiner-start"}) {
-    app.remove_option(app.get_option(option));  // a refiner edits as a --model of its own
+    app.remove_option(app.get_option(option));
   }
   app.footer(examples);
   return [arguments] { return edit(*arguments); };

@@ -14,7 +14,8 @@ constexpr const char* examples = R"(Examples:
 
 The picture's embedding turns towards the difference of the texts' embeddings. All pictures of the
 strip start from the noise that ddim, run backwards, finds for the picture, so that the first is
-the picture itself as the model can paint it, cut around its middle to the size that is painted.)";
+the picture itself as the model can paint it, cut around its middle to the size that is painted; the
+higher the guidance, the more steps that takes.)";
 
 struct Arguments {
   MorphRequest request;
@@ -41,8 +42,8 @@ int morph_picture(Arguments& arguments) {
   record.embedding["from"] = request.from;
   record.embedding["to"] = request.to;
   record.request.prompt = fmt::format("{} → {}", request.from, request.to);
-  const fs::path out = arguments.out.empty() ? name_for(request.to, request.seed.value())
-                                             : fs::path(arguments.out);
+  const fs::path out =
+      arguments.out.empty() ? name_for(request.to, request.seed.value()) : fs::path(arguments.out);
   write_strip(out, arguments.frames, painted(painter, orders, options), record,
               {"theta", request.theta});
   return 0;
@@ -59,6 +60,8 @@ std::function<int()> declare_morph(CLI::App& app) {
   add_embedding_fields(app, arguments->request);
   app.get_option("--from")->required();
   app.get_option("--to")->required();
+  app.remove_option(app.get_option("--noise-level"));  // Stable unCLIP's, which knows no texts
+  app.get_option("--scheduler")->description("ddim, which can be run backwards, and no other");
   app.footer(examples);
   return [arguments] { return morph_picture(*arguments); };
 }

@@ -1,6 +1,7 @@
 // longhand vary: a picture's CLIP embedding, painted anew.
 #include "cli/commands.h"
 #include "cli/embedding.h"
+#include "text/sentences.h"
 
 namespace longhand {
 namespace {
@@ -27,9 +28,14 @@ int vary(Arguments& arguments) {
   if (request.eta) {
     require_ddim(request);
   }
+  if (!request.prompt.empty()) {
+    check_prompt(request.prompt, "the command line");
+  }
   const Image picture = read_image(request.picture);
   const Painter painter = painter_of(request);
-  warn_of_length(request.prompt, painter.model().max_tokens());
+  if (request.long_prompt == "warn") {
+    warn_of_length(request.prompt, painter.model().max_tokens());
+  }
   std::vector<Order> orders = variations(request, picture, painter.model());
   PaintOptions options = embedding_painting_of(request);
   PictureRecord record = embedding_record(request, "vary", {request.picture});
@@ -40,10 +46,11 @@ int vary(Arguments& arguments) {
     options.eta = *request.eta;
     record.embedding["eta"] = *request.eta;
   }
-  const fs::path out = arguments.out.empty() ? name_for(fs::path(request.picture).stem().string() +
-                                                            " varied " + request.prompt,
-                                                        request.seed.value())
-                                             : fs::path(arguments.out);
+  const fs::path out =
+      arguments.out.empty()
+          ? name_for(fs::path(request.picture).stem().string() + " varied " + request.prompt,
+                     request.seed.value())
+          : fs::path(arguments.out);
   write_pictures(out, painted(painter, orders, options), record);
   return 0;
 }

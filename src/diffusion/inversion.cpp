@@ -26,8 +26,7 @@ at::Tensor start_of_step(Scheduler& scheduler, std::size_t i, const Denoise& den
   at::Tensor x = end, nearest = end, last_missed, change;
   double least = std::numeric_limits<double>::infinity();
   for (int call = 0; call < options.calls; ++call) {
-    const at::Tensor answer =
-        denoise(scheduler.scale_model_input(x, i), scheduler.timesteps()[i]);
+    const at::Tensor answer = denoise(scheduler.scale_model_input(x, i), scheduler.timesteps()[i]);
     const at::Tensor missed = end - scheduler.step(answer, i, x, none);
     const double distance = root_mean_square(missed);
     if (distance < least) {

@@ -15,10 +15,10 @@ struct InversionOptions {
 
 /// A clean sample, float32, and the scheduler of the run → the sample that the run's first step
 /// starts from. From the last step to the first, where each starts is solved for by Anderson's
-/// method of depth 1 on x ← x + (end - step(x)); its first update alone is the usual inversion, which
-/// takes the noise predicted where a step ends for that where it starts. Of a step that does not
-/// converge, the nearest is kept. The step must be a function of the model's answer and the sample
-/// alone: DDIM with η = 0 and without bounds on the clean sample.
+/// method of depth 1 on x ← x + (end - step(x)); its first update alone is the usual inversion,
+/// which takes the noise predicted where a step ends for that where it starts. Of a step that does
+/// not converge, the nearest is kept. The step must be a function of the model's answer and the
+/// sample alone: DDIM with η = 0 and without bounds on the clean sample.
 at::Tensor inverted(Scheduler& scheduler, const Denoise& denoise, const at::Tensor& clean,
                     const InversionOptions& options = {});
 

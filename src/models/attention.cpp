@@ -43,8 +43,7 @@ Tensor BasicTransformerBlock::forward(const Tensor& x, const Tensor& context) co
   const Tensor self = norm1.forward(x);
   Tensor h = x + attn1.forward(self, self);
   h = h + attn2.forward(norm2.forward(h), context);
-  const auto gated = ff_in.forward(norm3.forward(h)).chunk(2, -1);
-  return h + ff_out.forward(gated[0] * at::gelu(gated[1]));
+  return h + ff_out.forward(geglu(ff_in.forward(norm3.forward(h))));
 }
 
 Transformer2DModel::Transformer2DModel(const Scope& scope, int channels, int context_channels,

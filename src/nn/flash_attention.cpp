@@ -1,15 +1,16 @@
 #include "nn/flash_attention.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/native/CPUBlas.h>
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <numbers>
 
 #include "nn/lanes.h"
 #include "nn/packing.h"
+#include "nn/parallel.h"
 
 namespace longhand {
 namespace {
@@ -19,7 +20,7 @@ using at::Tensor;
 using std::int64_t;
 namespace blas = at::native::cpublas;
 
-constexpr int64_t query_block = 128, key_block = 512;  // rows and columns of scores at a time
+constexpr int64_t query_block = 128, key_block = 256;  // rows and columns of scores at a time
 constexpr int64_t panel = 64;  // the columns of a packed matrix that lie together
 constexpr float infinity = std::numeric_limits<float>::infinity();
 
@@ -42,14 +43,27 @@ struct Matrix {
 /// side of a product.
 template <class T>
 void pack(const Matrix<T>& from, int64_t rows, int64_t width, T* to) {
-  for (int64_t row = 0; row < rows; row += group<T>) {
-    for (int64_t column = 0; column < width; ++column) {
-      for (int64_t i = 0; i < group<T>; ++i) {
-        const bool inside = row + i < from.rows && column < from.columns;
-        *to++ = inside ? from.data[(row + i) * from.row_stride + column * from.column_stride]
-                       : T(0);
-      }
+  if (from.rows < rows || from.columns < width) {
+    std::fill_n(to, rows * width, T(0));
+  }
+  for (int64_t row = 0; row < std::min(rows, from.rows); ++row) {
+    const T* source = from.data + row * from.row_stride;
+    T* target = to + row / group<T> * group<T> * width + row % group<T>;
+    for (int64_t column = 0; column < std::min(width, from.columns); ++column) {
+      target[column * group<T>] = source[column * from.column_stride];
     }
+  }
+}
+
+/// result [rows, width] = (or += where it adds) left [rows, inner] · right, a packed panel.
+template <class T>
+void multiply(int64_t rows, int64_t width, int64_t inner, const T* left, int64_t left_stride,
+              const T* right, bool adds, float* result, int64_t result_stride) {
+  // In float32, sums of sums of 128 products: they round less than one long sum.
+  const int64_t chain = group<T> == 1 ? 128 : inner;
+  for (int64_t i = 0; i < inner; i += chain) {
+    blas::brgemm(rows, width, std::min(chain, inner - i), left_stride, width, result_stride,
+                 adds || i > 0, left + i, right + i * width, result, group<T> == 2);
   }
 }
 
@@ -57,8 +71,8 @@ void pack(const Matrix<T>& from, int64_t rows, int64_t width, T* to) {
 struct Block {
   int64_t rows, columns;
   float* scores;        // [rows, columns]
-  float factor;         // scores · factor are powers of two
-  float* largest;       // [rows], of the powers so far
+  float factor;         // score · factor is the power of two
+  float* largest;       // [rows], of the scores so far
   float* sums;          // [rows], of the probabilities so far
   float* mixed;         // [rows, mixed_columns]: probabilities · values so far
   int64_t mixed_columns;
@@ -78,17 +92,17 @@ template <class T>
       top = x > top ? x : top;
     }
     const float before = block.largest[row];
-    const float now = std::max(before, largest(top) * block.factor);
+    const float now = std::max(before, largest(top));
     const float shift = now == -infinity ? 0 : now;
     for (int64_t i = 0; i < block.columns; i += lane_count) {
       load(scores + i, x);
-      x = x * block.factor - shift;
+      x = (x - shift) * block.factor;
       exp2(x);
       store(x, to + i);
       load(to + i, x);
       total += x;
     }
-    const float keep = std::exp2(before - shift);
+    const float keep = std::exp2((before - shift) * block.factor);
     block.largest[row] = now;
     block.sums[row] = block.sums[row] * keep + sum(total);
     float* mixed = block.mixed + row * block.mixed_columns;
@@ -96,6 +110,21 @@ template <class T>
       load(mixed + i, x);
       x *= keep;
       store(x, mixed + i);
+    }
+  }
+}
+
+/// The mixed values [rows, mixed_columns] by the sums of their weights; zeros where the sum is.
+template <class T>
+[[gnu::always_inline]] inline void normalise_rows(const Block& block, T* to) {
+  for (int64_t row = 0; row < block.rows; ++row) {
+    const float share = block.sums[row] == 0 ? 0 : 1 / block.sums[row];
+    for (int64_t i = row * block.mixed_columns; i < (row + 1) * block.mixed_columns;
+         i += lane_count) {
+      Lanes x;
+      load(block.mixed + i, x);
+      x *= share;
+      store(x, to + i);
     }
   }
 }
@@ -108,6 +137,16 @@ __attribute__((target_clones("avx512f", "avx2", "default"))) void soften(const B
 __attribute__((target_clones("avx512f", "avx2", "default"))) void soften(const Block& block,
                                                                          BFloat16* probabilities) {
   soften_rows(block, probabilities);
+}
+
+__attribute__((target_clones("avx512f", "avx2", "default"))) void normalise(const Block& block,
+                                                                            float* to) {
+  normalise_rows(block, to);
+}
+
+__attribute__((target_clones("avx512f", "avx2", "default"))) void normalise(const Block& block,
+                                                                            BFloat16* to) {
+  normalise_rows(block, to);
 }
 
 /// What all blocks of one call share.
@@ -139,13 +178,13 @@ class Attention {
   }
 
   Tensor run() {
-    at::parallel_for(0, batch_ * heads_, 1, [&](int64_t begin, int64_t end) {
+    parallel_for(batch_ * heads_, [&](int64_t begin, int64_t end) {
       for (int64_t head = begin; head < end; ++head) {
         pack_head(head);
       }
     });
     const int64_t blocks = (tokens_ + rows_ - 1) / rows_;
-    at::parallel_for(0, batch_ * heads_ * blocks, 1, [&](int64_t begin, int64_t end) {
+    parallel_for(batch_ * heads_ * blocks, [&](int64_t begin, int64_t end) {
       Scratch scratch(*this);
       for (int64_t i = begin; i < end; ++i) {
         attend(i / blocks, i % blocks * rows_, scratch);
@@ -160,11 +199,16 @@ class Attention {
   struct Scratch {
     explicit Scratch(const Attention& a)
         : queries(new T[a.rows_ * a.inner_]),
-          probabilities(new T[a.rows_ * a.columns_]),
+          probabilities(new T[a.rows_ * std::max(a.columns_, a.padded_width_)]),
           scores(new float[a.rows_ * a.columns_]),
           mixed(new float[a.rows_ * a.padded_width_]),
           largest(new float[a.rows_]),
           sums(new float[a.rows_]) {}
+    Block block(const Attention& a, int64_t rows, int64_t columns) const {
+      const float factor = std::numbers::log2e_v<float> * (a.bias_.defined() ? 1 : a.scale_);
+      return {rows,       columns,     scores.get(),    factor, largest.get(),
+              sums.get(), mixed.get(), a.padded_width_};
+    }
     std::unique_ptr<T[]> queries, probabilities;
     std::unique_ptr<float[]> scores, mixed, largest, sums;
   };
@@ -208,14 +252,12 @@ class Attention {
     for (int64_t key = 0; key < padded_length_; key += columns_) {
       add_block(head, token, rows, key, std::min(columns_, padded_length_ - key), scratch);
     }
+    normalise(scratch.block(*this, rows, columns_), scratch.probabilities.get());
     T* to = mixed_.mutable_data_ptr<T>() + head / heads_ * mixed_.stride(0) +
             token * mixed_.stride(1) + head % heads_ * width_;
     for (int64_t row = 0; row < rows; ++row) {
-      const float share = scratch.sums[row] == 0 ? 0 : 1 / scratch.sums[row];
-      for (int64_t i = 0; i < width_; ++i) {
-        to[row * mixed_.stride(1) + i] =
-            static_cast<T>(scratch.mixed[row * padded_width_ + i] * share);
-      }
+      std::copy_n(scratch.probabilities.get() + row * padded_width_, width_,
+                  to + row * mixed_.stride(1));
     }
   }
 
@@ -225,8 +267,8 @@ class Attention {
     const T* keys = keys_.const_data_ptr<T>() + (head * padded_length_ + key) * inner_;
     for (int64_t i = 0; i < columns; i += panel) {
       const int64_t width = std::min(panel, columns - i);
-      blas::brgemm(rows, width, inner_, inner_, width, columns, false, scratch.queries.get(),
-                   keys + i * inner_, scratch.scores.get() + i, group<T> == 2);
+      multiply(rows, width, inner_, scratch.queries.get(), inner_, keys + i * inner_, false,
+               scratch.scores.get() + i, columns);
     }
     for (int64_t row = 0; row < rows; ++row) {
       float* scores = scratch.scores.get() + row * columns;
@@ -236,16 +278,13 @@ class Attention {
       }
       std::fill(scores + real, scores + columns, -infinity);
     }
-    const float factor = std::numbers::log2e_v<float> * (bias_.defined() ? 1 : scale_);
-    soften({rows, columns, scratch.scores.get(), factor, scratch.largest.get(), scratch.sums.get(),
-            scratch.mixed.get(), padded_width_},
-           scratch.probabilities.get());
+    soften(scratch.block(*this, rows, columns), scratch.probabilities.get());
     const T* values = values_.const_data_ptr<T>() + head * padded_length_ * padded_width_;
     for (int64_t i = 0; i < padded_width_; i += panel) {
       const int64_t width = std::min(panel, padded_width_ - i);
-      blas::brgemm(rows, width, columns, columns, width, padded_width_, true,
-                   scratch.probabilities.get(), values + i * padded_length_ + key * width,
-                   scratch.mixed.get() + i, group<T> == 2);
+      multiply(rows, width, columns, scratch.probabilities.get(), columns,
+               values + i * padded_length_ + key * width, true, scratch.mixed.get() + i,
+               padded_width_);
     }
   }
 
@@ -269,7 +308,7 @@ class Attention {
 
 }  // namespace
 
-bool flash_attention_helps(const Tensor& query, const Tensor& key, const Tensor& value, int heads) {
+bool flash_attention_helps(const Tensor& query, const Tensor& key, const Tensor& value) {
   const auto fits = [&](const Tensor& x) {
     return x.is_cpu() && x.scalar_type() == query.scalar_type() && x.stride(2) == 1 &&
            !(c10::GradMode::is_enabled() && x.requires_grad());

@@ -9,8 +9,8 @@ namespace longhand {
 
 /// True where flash_attention() takes these inputs and is faster than scaled_dot_product_attention:
 /// float32 or bfloat16 that oneDNN multiplies on this processor, and no gradient is wanted.
-bool flash_attention_helps(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
-                           int heads);
+bool flash_attention_helps(const at::Tensor& query, const at::Tensor& key,
+                           const at::Tensor& value);
 
 /// Shapes as attention() in nn/layers.h has them; the last dimension of query, key and value lies
 /// together in memory. A row whose bias masks every key gives zeros.

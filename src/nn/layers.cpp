@@ -3,8 +3,15 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "nn/flash_attention.h"
+#include "nn/fused.h"
 
 namespace longhand {
+namespace {
+
+bool wants_gradient(const Tensor& x) { return c10::GradMode::is_enabled() && x.requires_grad(); }
+
+}  // namespace
 
 Linear::Linear(const Scope& scope, int in, int out, bool with_bias, Init init)
     : weight(scope.take("weight", {out, in}, init)) {
@@ -49,6 +56,12 @@ Tensor GroupNorm::forward(const Tensor& x) const {
   return at::group_norm(x, groups, weight, bias, epsilon);
 }
 
+Tensor GroupNorm::activated(const Tensor& x) const {
+  const bool fused = fuses(x, x.size(1)) && x.is_contiguous(at::MemoryFormat::ChannelsLast) &&
+                     !wants_gradient(x) && !wants_gradient(weight);
+  return fused ? group_norm_silu(x, groups, weight, bias, epsilon) : at::silu(forward(x));
+}
+
 LayerNorm::LayerNorm(const Scope& scope, int channels, double epsilon)
     : weight(scope.take("weight", {channels}, Init::ones)),
       bias(scope.take("bias", {channels}, Init::zeros)),
@@ -60,12 +73,15 @@ Tensor LayerNorm::forward(const Tensor& x) const {
 
 Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, int heads,
                  const Tensor& bias) {
+  if (flash_attention_helps(query, key, value)) {
+    return flash_attention(query, key, value, heads, bias);
+  }
   const auto split = [heads](const Tensor& x) {
     return x.view({x.size(0), x.size(1), heads, x.size(2) / heads}).transpose(1, 2);
   };
   const Tensor q = split(query), k = split(key), v = split(value);
   Tensor mixed;
-  if (c10::GradMode::is_enabled() && query.requires_grad()) {
+  if (wants_gradient(query)) {
     // The processor's backward pass of scaled_dot_product_attention is several times slower.
     const double scale = 1.0 / std::sqrt(static_cast<double>(q.size(3)));
     Tensor scores = at::matmul(q * scale, k.transpose(2, 3));
@@ -78,6 +94,14 @@ Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, in
         q, k, v, bias.defined() ? std::optional<Tensor>(bias) : std::nullopt);
   }
   return mixed.transpose(1, 2).reshape({query.size(0), query.size(1), query.size(2)});
+}
+
+Tensor geglu(const Tensor& x) {
+  if (fuses(x, x.size(-1) / 2) && x.is_contiguous() && !wants_gradient(x)) {
+    return gated_gelu(x);
+  }
+  const auto halves = x.chunk(2, -1);
+  return halves[0] * at::gelu(halves[1]);
 }
 
 Tensor causal_bias(std::int64_t length, const at::TensorOptions& options) {

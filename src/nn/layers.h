@@ -33,7 +33,7 @@ struct GroupNorm {
   GroupNorm(const Scope& scope, int groups, int channels, double epsilon);
   Tensor forward(const Tensor& x) const;
   /// SiLU of it.
-  Tensor activated(const Tensor& x) const { return at::silu(forward(x)); }
+  Tensor activated(const Tensor& x) const;
   Tensor weight, bias;
   int groups;
   double epsilon;
@@ -51,6 +51,9 @@ struct LayerNorm {
 /// added to the scores where it is defined. Returns [batch, tokens, heads·width].
 Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, int heads,
                  const Tensor& bias = {});
+
+/// a · gelu(b) of the halves a and b of x [..., 2c] → [..., c] (Shazeer 2020, equation 6).
+Tensor geglu(const Tensor& x);
 
 /// The bias with which a token sees itself and those before it: [1, 1, length, length].
 Tensor causal_bias(std::int64_t length, const at::TensorOptions& options);

@@ -122,9 +122,10 @@ Canvas read_canvas(const fs::path& picture, const EditRequest& request) {
          "--whole is for --paste without --mask: it paints beyond what is pasted");
   }
   Canvas canvas{.name = picture.filename().string(), .picture = read_image(picture)};
-  at::Tensor region = at::zeros({canvas.picture.height, canvas.picture.width});
+  at::Tensor region;
   for (const std::string& text : request.paste) {
-    region = at::maximum(region, paste_on(canvas.picture, text));
+    const at::Tensor opacity = paste_on(canvas.picture, text);
+    region = region.defined() ? at::maximum(region, opacity) : opacity;
   }
   if (!request.mask.empty()) {
     canvas.mask = read_mask(request.mask, canvas);
@@ -168,8 +169,8 @@ Image finished(const Canvas& canvas, const Image& painted) {
 double distance_from_guide(const Canvas& canvas, const std::vector<Image>& painted) {
   at::Tensor mask = canvas.mask;
   if (mask.defined()) {
-    mask =
-        at::adaptive_avg_pool2d(mask.unsqueeze(0).unsqueeze(0), {canvas.guide.height, canvas.guide.width})[0][0];
+    mask = at::adaptive_avg_pool2d(mask.unsqueeze(0).unsqueeze(0),
+                                   {canvas.guide.height, canvas.guide.width})[0][0];
   }
   double sum = 0;
   for (const Image& image : painted) {

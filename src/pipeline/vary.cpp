@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "pipeline/compositing.h"
 #include "pipeline/interpolation.h"
+#include "text/sentences.h"
 
 namespace longhand {
 namespace {
@@ -37,8 +38,7 @@ Image fitted(const Image& picture, int width, int height) {
   const auto scaled = [scale](int side, int least) {
     return std::max(least, static_cast<int>(std::lround(side * scale)));
   };
-  const Image whole =
-      resize(picture, scaled(picture.width, width), scaled(picture.height, height));
+  const Image whole = resize(picture, scaled(picture.width, width), scaled(picture.height, height));
   const int left = (whole.width - width) / 2, top = (whole.height - height) / 2;
   Image piece(width, height, whole.channels);
   for (int y = 0; y < height; ++y) {
@@ -57,6 +57,7 @@ BlendInput blend_input(const std::string& name) {
   if (named_as_picture(name) || fs::is_regular_file(name, unreadable)) {
     return {name, read_image(name)};
   }
+  check_prompt(name, "the command line");
   return {name, std::nullopt};
 }
 
@@ -101,9 +102,8 @@ std::vector<Order> variations(const VaryRequest& request, const Image& picture,
   const at::Tensor embeds = embeds_of_picture(model, picture)[0];
   std::vector<Order> orders;
   for (int i = 0; i < request.n; ++i) {
-    orders.push_back({.caption = request.prompt,
-                      .seed = request.seed.value() + i,
-                      .image_embeds = embeds});
+    orders.push_back(
+        {.caption = request.prompt, .seed = request.seed.value() + i, .image_embeds = embeds});
   }
   return orders;
 }
@@ -118,9 +118,8 @@ std::vector<Order> blend(const BlendRequest& request, const std::vector<BlendInp
       continue;
     }
     NoiseSource noise({request.seed.value()});
-    const Subject subject{.captions = {input.text},
-                          .negative_prompt = request.negative_prompt,
-                          .image_embeds = {}};
+    const Subject subject{
+        .captions = {input.text}, .negative_prompt = request.negative_prompt, .image_embeds = {}};
     embeds.push_back(model.imagined_embeds(subject, embedding_painting_of(request), noise)[0]);
   }
   return strip(along_chain(at::stack(embeds), strip_length(request)), request.seed.value());

@@ -78,7 +78,7 @@ struct BlendInput {
 };
 
 /// A picture where a file has this name or the name ends as a picture's does; else a text. Throws
-/// not_found, corrupt.
+/// not_found, corrupt; invalid_argument for a text that is empty or no text.
 BlendInput blend_input(const std::string& name);
 
 /// How many pictures a blend has. Throws invalid_argument for fewer than two inputs, fewer pictures

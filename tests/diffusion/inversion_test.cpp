@@ -34,8 +34,7 @@ class TwoBumps {
     const Tensor centre = signal * at::tanh(signal * x / variance);
     const Tensor with = noise * (x - centre) / variance, without = noise * x / variance;
     const Tensor epsilon = without + scale_ * (with - without);
-    return config_.prediction_type == "epsilon" ? epsilon
-                                                : (epsilon - noise * x) / signal;
+    return config_.prediction_type == "epsilon" ? epsilon : (epsilon - noise * x) / signal;
   }
   int calls = 0;
 

@@ -44,7 +44,7 @@ def psnr(a: torch.Tensor, b: torch.Tensor) -> float:
 
 def tame(unet: torch.nn.Module) -> None:
     """Random networks fold space, which trained ones do not: little answers leave a run that can be followed backwards."""
-    unet.conv_out.weight.data *= 0.2
+    unet.conv_out.weight.data *= 0.05
 
 
 class Embeddings(Case):
@@ -112,10 +112,11 @@ class StableUnclip(Embeddings):
         self.saved(self.pipeline)
         self.photos[0].resize((48, 32)).save(self.files[0])
         image = pixels(Image.open(self.files[0]))
-        vae = self.pipeline.vae
-        coded = vae.decode(vae.encode(image).latent_dist.sample(torch.Generator().manual_seed(7))).sample
+        vae, noise = self.pipeline.vae, torch.Generator().manual_seed(7)
+        torch.randn(tiny_models.EMBEDDING, generator=noise)  # the embedding's
+        coded = vae.decode(vae.encode(image).latent_dist.sample(noise)).sample
         self.run_on(self.model, "vary", self.files[0], "--eta", 0, "--size", "48x32", "--guidance", 2, steps=20)
-        self.assertGreater(psnr(pixels(Image.open(self.out)), coded), 40)
+        self.assertGreater(psnr(pixels(Image.open(self.out)), coded), 45)
         self.run_on(self.model, "vary", self.files[0], "--eta", 1, "--size", "48x32", "--guidance", 2, steps=20)
         self.assertLess(psnr(pixels(Image.open(self.out)), coded), 30)
 
@@ -193,11 +194,14 @@ class Kandinsky(Embeddings):
             self.same(self.painted(between(self.embed(self.photos[0]), imagined, i / 2)), [self.frame(i + 1)])
 
     def inverted(self, latents: torch.Tensor, answer) -> torch.Tensor:
-        """Where each step of DDIM starts, by plain iteration."""
+        """Where each step of DDIM starts: with the noise that is predicted there, looked for by plain iteration."""
+        alphas = self.ddim.alphas_cumprod
+        stride = len(alphas) // len(self.ddim.timesteps)
         for timestep in self.ddim.timesteps.flip(0):
+            next_alpha = alphas[timestep - stride] if timestep >= stride else self.ddim.final_alpha_cumprod
             x = latents
-            for _ in range(60):
-                x = x + latents - self.ddim.step(answer(x, timestep), timestep, x).prev_sample
+            for _ in range(40):
+                x = x + (latents - self.ddim.step(answer(x, timestep), timestep, x).prev_sample) * (alphas[timestep] / next_alpha).sqrt()
             latents = x
         return latents
 
@@ -221,7 +225,7 @@ class Kandinsky(Embeddings):
         self.ddim.set_timesteps(10)
         movq, embed = self.decoder.movq, self.embed(image)
         latents = movq.encode(pixels(image)).latents
-        self.assertGreater(psnr(pixels(Image.open(self.frame(1))), movq.decode(latents, force_not_quantize=True).sample), 40)
+        self.assertGreater(psnr(pixels(Image.open(self.frame(1))), movq.decode(latents, force_not_quantize=True).sample), 45)
         tokens = self.prior.tokenizer(["a cat", "a dog in the snow"], padding="max_length", return_tensors="pt").input_ids
         texts = torch.nn.functional.normalize(self.prior.text_encoder(tokens).text_embeds)
         difference = torch.nn.functional.normalize(texts[1] - texts[0], dim=0)
@@ -229,10 +233,10 @@ class Kandinsky(Embeddings):
         answer = self.guided(slerp(embed / embed.norm(), difference, 0.4) * embed.norm(), 2)
         for timestep in self.ddim.timesteps:
             x = self.ddim.step(answer(x, timestep), timestep, x).prev_sample
-        # 40 dB: a noise that is found by two ways, each to within its tolerance, goes through a decoder.
+        # Measured: 58 dB. Two ways find the noise, each to within its tolerance, and 8 bits are written.
         last = pixels(Image.open(self.frame(3)))
-        self.assertGreater(psnr(last, movq.decode(x, force_not_quantize=True).sample), 40)
-        self.assertLess(psnr(last, pixels(Image.open(self.frame(1)))), 40)
+        self.assertGreater(psnr(last, movq.decode(x, force_not_quantize=True).sample), 45)
+        self.assertLess(psnr(last, pixels(Image.open(self.frame(1)))), 30)
 
     def test_refused(self):
         model = ("--model", self.model, "-o", self.out)

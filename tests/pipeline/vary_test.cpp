@@ -38,10 +38,8 @@ BlendRequest blend_of(std::size_t inputs, std::optional<int> count = {},
 }
 
 double psnr(const Image& a, const Image& b) {
-  return 10 * std::log10(4 / (picture_to_tensor(a) - picture_to_tensor(b))
-                                 .square()
-                                 .mean()
-                                 .item<double>());
+  return 10 * std::log10(
+                  4 / (picture_to_tensor(a) - picture_to_tensor(b)).square().mean().item<double>());
 }
 
 /// What the autoencoder alone makes of a picture.
@@ -69,6 +67,7 @@ TEST_CASE("the length of a strip") {
 TEST_CASE("inputs are pictures or texts") {
   CHECK(!blend_input("a cat as an origami figure").picture);
   CHECK(!blend_input(std::string(5000, 'x')).picture);
+  CHECK(has(refusal([] { blend_input(""); }), "empty"));
   CHECK(has(refusal([] { blend_input("no such.png"); }, Kind::not_found), "no such.png"));
   CHECK(has(refusal([] { blend_input(__FILE__); }, Kind::corrupt), "vary_test.cpp"));
 }
@@ -89,7 +88,8 @@ TEST_CASE("models that do not paint from embeddings name those that do") {
   const Painter painter(home() / "models" / "pocket", {});
   VaryRequest request;
   request.seed = 1;
-  CHECK(has(refusal([&] { variations(request, Image(8, 8, 3), painter.model()); }), "Stable unCLIP"));
+  CHECK(
+      has(refusal([&] { variations(request, Image(8, 8, 3), painter.model()); }), "Stable unCLIP"));
   CHECK(has(refusal([&] { morph({}, Image(8, 8, 3), painter.model()); }), "Kandinsky"));
 }
 
@@ -98,7 +98,8 @@ TEST_CASE("from a picture's noise, the embedded model paints the picture again")
   PaintOptions options;
   options.width = options.height = 128;
   options.guidance = 3;
-  const Image picture = painter.paint({{.caption = "a red car on the beach", .seed = 3}}, options)[0];
+  const Image picture =
+      painter.paint({{.caption = "a red car on the beach", .seed = 3}}, options)[0];
   options.unbounded = true;
   for (const double guidance : {1.0, 3.0}) {
     options.guidance = guidance;

@@ -1,0 +1,125 @@
+// The kernels of src/nn beside libtorch's operators, in turn, medians: the table of
+// bench/README.md. Usage: kernels [ROUNDS]
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <functional>
+
+#include "nn/flash_attention.h"
+#include "nn/fused.h"
+
+namespace longhand {
+namespace {
+
+using at::Tensor;
+using std::int64_t;
+using Work = std::function<Tensor()>;
+
+double milliseconds(const Work& work) {
+  const auto begin = std::chrono::steady_clock::now();
+  work();
+  const std::chrono::duration<double, std::milli> time = std::chrono::steady_clock::now() - begin;
+  return time.count();
+}
+
+double median(std::vector<double> times) {
+  std::ranges::sort(times);
+  return times[times.size() / 2];
+}
+
+/// One line of the table; `operations` is 0 where memory, not arithmetic, is what takes time.
+void compare(const std::string& name, int rounds, double operations, const Work& libtorch,
+             const Work& ours) {
+  libtorch(), ours();
+  std::vector<double> before, after;
+  for (int i = 0; i < rounds; ++i) {
+    before.push_back(milliseconds(libtorch));
+    after.push_back(milliseconds(ours));
+  }
+  const double a = median(before), b = median(after);
+  const auto rate = [&](double time) {
+    return operations == 0 ? "" : fmt::format("{:.0f}", operations / time / 1e6);
+  };
+  fmt::print("| {} | {:.3f} | {:.3f} | {:.2f} | {} | {} |\n", name, a, b, a / b, rate(a), rate(b));
+  std::fflush(stdout);
+}
+
+void compare_attention(const std::array<int64_t, 5>& shape, at::ScalarType dtype, int rounds) {
+  const auto [batch, heads, tokens, length, width] = shape;
+  const auto random = [&, b = batch, c = heads * width](int64_t rows) {
+    return at::randn({b, rows, c}).to(dtype);
+  };
+  const Tensor query = random(tokens), key = random(length), value = random(length);
+  const auto split = [&, h = heads, w = width](const Tensor& x) {
+    return x.view({x.size(0), x.size(1), h, w}).transpose(1, 2);
+  };
+  compare(
+      fmt::format("attention {}, {} × {}, {} × {}, width {}", c10::toString(dtype), batch, heads,
+                  tokens, length, width),
+      rounds, 4.0 * static_cast<double>(batch * heads * tokens * length * width),
+      [&] {
+        return at::scaled_dot_product_attention(split(query), split(key), split(value))
+            .transpose(1, 2)
+            .reshape(query.sizes());
+      },
+      [&, h = heads] { return flash_attention(query, key, value, static_cast<int>(h)); });
+}
+
+void compare_gated_gelu(at::ScalarType dtype, int rounds) {
+  const Tensor x = at::randn({2, 4096, 2560}).to(dtype);
+  compare(
+      fmt::format("GEGLU {}, [2, 4096, 2560]", c10::toString(dtype)), rounds, 0,
+      [&] {
+        const auto halves = x.chunk(2, -1);
+        return halves[0] * at::gelu(halves[1]);
+      },
+      [&] { return gated_gelu(x); });
+}
+
+void compare_group_norm(std::array<int64_t, 4> shape, at::ScalarType dtype, int rounds) {
+  const Tensor x = at::randn(shape).to(dtype).contiguous(at::MemoryFormat::ChannelsLast);
+  const Tensor weight = at::randn({shape[1]}).to(dtype), bias = at::randn({shape[1]}).to(dtype);
+  compare(
+      fmt::format("GroupNorm and SiLU {}, [{}]", c10::toString(dtype), fmt::join(shape, ", ")),
+      rounds, 0, [&] { return at::silu(at::group_norm(x, 32, weight, bias, 1e-5)); },
+      [&] { return group_norm_silu(x, 32, weight, bias, 1e-5); });
+}
+
+void compare_all(int rounds) {
+  const c10::InferenceMode inference;
+  fmt::print("{} threads, {} rounds\n\n", at::get_num_threads(), rounds);
+  fmt::print("| | libtorch, ms | ours, ms | times as fast | libtorch, GFLOP/s | ours, GFLOP/s |\n");
+  fmt::print("|---|---|---|---|---|---|\n");
+  for (const at::ScalarType dtype : {at::kBFloat16, at::kFloat}) {
+    for (const std::array<int64_t, 5>& shape :
+         {std::array<int64_t, 5>{2, 8, 4096, 4096, 40},
+          {2, 10, 4096, 4096, 64},
+          {2, 20, 1024, 1024, 64},
+          {2, 8, 1024, 1024, 80},
+          {2, 8, 4096, 77, 40},
+          {2, 8, 256, 256, 160},
+          {2, 8, 64, 64, 160},
+          {2, 8, 64, 77, 160},
+          {2, 12, 77, 77, 64},
+          {1, 1, 4096, 4096, 512}}) {
+      compare_attention(shape, dtype, rounds);
+    }
+    compare_gated_gelu(dtype, rounds);
+    compare_group_norm({2, 320, 64, 64}, dtype, rounds);
+    compare_group_norm({2, 1280, 16, 16}, dtype, rounds);
+    compare_group_norm({2, 1280, 8, 8}, dtype, rounds);
+    compare_group_norm({1, 128, 512, 512}, dtype, rounds);
+  }
+}
+
+}  // namespace
+}  // namespace longhand
+
+int main(int argc, char** argv) {
+  longhand::compare_all(argc > 1 ? std::max(1, std::atoi(argv[1])) : 15);
+  return 0;
+}

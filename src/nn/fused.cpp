@@ -1,0 +1,199 @@
+#include "nn/fused.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <vector>
+
+#include "nn/lanes.h"
+#include "nn/parallel.h"
+
+namespace longhand {
+namespace {
+
+using at::BFloat16;
+using at::Tensor;
+using std::int64_t;
+
+/// rows × [2·channels] → rows × [channels].
+template <class T>
+[[gnu::always_inline]] inline void gate_rows(const T* x, int64_t rows, int64_t channels, T* y) {
+  for (int64_t row = 0; row < rows; ++row, x += 2 * channels, y += channels) {
+    for (int64_t i = 0; i < channels; i += lane_count) {
+      Lanes a, b, share;
+      load(x + i, a);
+      load(x + channels + i, b);
+      share = b;
+      normal_cdf(share);
+      a = a * (b * share);
+      store(a, y + i);
+    }
+  }
+}
+
+/// Adds the sums of x [pixels, channels] and of its squares to sums [2, channels].
+template <class T>
+[[gnu::always_inline]] inline void add_moments(const T* x, int64_t pixels, int64_t channels,
+                                               float* sums) {
+  for (int64_t pixel = 0; pixel < pixels; ++pixel, x += channels) {
+    for (int64_t i = 0; i < channels; i += lane_count) {
+      Lanes value, first, second;
+      load(x + i, value);
+      load(sums + i, first);
+      load(sums + channels + i, second);
+      first += value;
+      second += value * value;
+      store(first, sums + i);
+      store(second, sums + channels + i);
+    }
+  }
+}
+
+/// silu(x · scale + shift) of x [pixels, channels].
+template <class T>
+[[gnu::always_inline]] inline void activate_pixels(const T* x, int64_t pixels, int64_t channels,
+                                                   const float* scale, const float* shift, T* y) {
+  for (int64_t pixel = 0; pixel < pixels; ++pixel, x += channels, y += channels) {
+    for (int64_t i = 0; i < channels; i += lane_count) {
+      Lanes value, factor, power;
+      load(x + i, value);
+      load(scale + i, factor);
+      load(shift + i, power);
+      value = value * factor + power;
+      power = value * -std::numbers::log2e_v<float>;
+      exp2(power);
+      value = value / (1.0F + power);
+      store(value, y + i);
+    }
+  }
+}
+
+// The compiler makes versions of plain functions only, hence one for each type.
+__attribute__((target_clones("avx512f", "avx2", "default"))) void gate(const float* x, int64_t rows,
+                                                                       int64_t channels, float* y) {
+  gate_rows(x, rows, channels, y);
+}
+__attribute__((target_clones("avx512f", "avx2", "default"))) void gate(const BFloat16* x,
+                                                                       int64_t rows,
+                                                                       int64_t channels,
+                                                                       BFloat16* y) {
+  gate_rows(x, rows, channels, y);
+}
+__attribute__((target_clones("avx512f", "avx2", "default"))) void moments(const float* x,
+                                                                          int64_t pixels,
+                                                                          int64_t channels,
+                                                                          float* sums) {
+  add_moments(x, pixels, channels, sums);
+}
+__attribute__((target_clones("avx512f", "avx2", "default"))) void moments(const BFloat16* x,
+                                                                          int64_t pixels,
+                                                                          int64_t channels,
+                                                                          float* sums) {
+  add_moments(x, pixels, channels, sums);
+}
+__attribute__((target_clones("avx512f", "avx2", "default"))) void activate_part(
+    const float* x, int64_t pixels, int64_t channels, const float* scale, const float* shift,
+    float* y) {
+  activate_pixels(x, pixels, channels, scale, shift, y);
+}
+__attribute__((target_clones("avx512f", "avx2", "default"))) void activate_part(
+    const BFloat16* x, int64_t pixels, int64_t channels, const float* scale, const float* shift,
+    BFloat16* y) {
+  activate_pixels(x, pixels, channels, scale, shift, y);
+}
+
+constexpr int64_t part_pixels = 256;  // summed in float32; sums of parts in float64
+
+/// What a pixel's channels of one picture are multiplied with and what is added: [2, channels].
+std::vector<float> affine(const float* sums, int64_t parts, int64_t pixels, int64_t channels,
+                          int groups, const float* weight, const float* bias, double epsilon) {
+  std::vector<float> result(2 * channels);
+  const int64_t group = channels / groups;
+  for (int64_t begin = 0; begin < channels; begin += group) {
+    double first = 0, second = 0;
+    for (int64_t part = 0; part < parts; ++part) {
+      for (int64_t i = begin; i < begin + group; ++i) {
+        first += sums[2 * part * channels + i];
+        second += sums[(2 * part + 1) * channels + i];
+      }
+    }
+    const double count = static_cast<double>(pixels * group), mean = first / count;
+    const double variance = std::max(0.0, second / count - mean * mean);
+    const double inverse = 1 / std::sqrt(variance + epsilon);
+    for (int64_t i = begin; i < begin + group; ++i) {
+      result[i] = static_cast<float>(weight[i] * inverse);
+      result[channels + i] = static_cast<float>(bias[i] - mean * weight[i] * inverse);
+    }
+  }
+  return result;
+}
+
+template <class T>
+void group_norm_silu(const Tensor& x, int groups, const Tensor& weight, const Tensor& bias,
+                     double epsilon, Tensor& y) {
+  const int64_t channels = x.size(1), pixels = x.size(2) * x.size(3);
+  const int64_t parts = (pixels + part_pixels - 1) / part_pixels;
+  const Tensor sums = at::zeros({x.size(0), parts, 2, channels}, at::kFloat);
+  const T* from = x.const_data_ptr<T>();
+  T* to = y.mutable_data_ptr<T>();
+  const auto each_part = [&](const auto& body) {  // of each picture: (picture, part, first, count)
+    parallel_for(x.size(0) * parts, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t pixel = i % parts * part_pixels;
+        body(i, (i / parts * pixels + pixel) * channels, std::min(part_pixels, pixels - pixel));
+      }
+    });
+  };
+  each_part([&](int64_t part, int64_t offset, int64_t count) {
+    moments(from + offset, count, channels,
+            sums.mutable_data_ptr<float>() + part * 2 * channels);
+  });
+  std::vector<std::vector<float>> affines;
+  for (int64_t i = 0; i < x.size(0); ++i) {
+    affines.push_back(affine(sums[i].const_data_ptr<float>(), parts, pixels, channels, groups,
+                             weight.const_data_ptr<float>(), bias.const_data_ptr<float>(),
+                             epsilon));
+  }
+  each_part([&](int64_t part, int64_t offset, int64_t count) {
+    const float* scale = affines[part / parts].data();
+    activate_part(from + offset, count, channels, scale, scale + channels, to + offset);
+  });
+}
+
+}  // namespace
+
+bool fuses(const Tensor& x, int64_t channels) {
+  return x.is_cpu() && channels % lane_count == 0 &&
+         (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
+}
+
+Tensor gated_gelu(const Tensor& x) {
+  std::vector<int64_t> sizes = x.sizes().vec();
+  const int64_t channels = sizes.back() /= 2;
+  Tensor y = at::empty(sizes, x.options());
+  const auto gate_all = [&]<class T>(const T* from, T* to) {
+    parallel_for(y.numel() / channels, [&](int64_t begin, int64_t end) {
+      gate(from + begin * 2 * channels, end - begin, channels, to + begin * channels);
+    });
+  };
+  if (x.scalar_type() == at::kFloat) {
+    gate_all(x.const_data_ptr<float>(), y.mutable_data_ptr<float>());
+  } else {
+    gate_all(x.const_data_ptr<BFloat16>(), y.mutable_data_ptr<BFloat16>());
+  }
+  return y;
+}
+
+Tensor group_norm_silu(const Tensor& x, int groups, const Tensor& weight, const Tensor& bias,
+                       double epsilon) {
+  Tensor y = at::empty_like(x);
+  const Tensor w = weight.to(at::kFloat), b = bias.to(at::kFloat);
+  if (x.scalar_type() == at::kFloat) {
+    group_norm_silu<float>(x, groups, w, b, epsilon, y);
+  } else {
+    group_norm_silu<BFloat16>(x, groups, w, b, epsilon, y);
+  }
+  return y;
+}
+
+}  // namespace longhand
