@@ -95,17 +95,16 @@ void compare_all(int rounds) {
   fmt::print("| | libtorch, ms | ours, ms | times as fast | libtorch, GFLOP/s | ours, GFLOP/s |\n");
   fmt::print("|---|---|---|---|---|---|\n");
   for (const at::ScalarType dtype : {at::kBFloat16, at::kFloat}) {
-    for (const std::array<int64_t, 5>& shape :
-         {std::array<int64_t, 5>{2, 8, 4096, 4096, 40},
-          {2, 10, 4096, 4096, 64},
-          {2, 20, 1024, 1024, 64},
-          {2, 8, 1024, 1024, 80},
-          {2, 8, 4096, 77, 40},
-          {2, 8, 256, 256, 160},
-          {2, 8, 64, 64, 160},
-          {2, 8, 64, 77, 160},
-          {2, 12, 77, 77, 64},
-          {1, 1, 4096, 4096, 512}}) {
+    for (const std::array<int64_t, 5>& shape : {std::array<int64_t, 5>{2, 8, 4096, 4096, 40},
+                                                {2, 10, 4096, 4096, 64},
+                                                {2, 20, 1024, 1024, 64},
+                                                {2, 8, 1024, 1024, 80},
+                                                {2, 8, 4096, 77, 40},
+                                                {2, 8, 256, 256, 160},
+                                                {2, 8, 64, 64, 160},
+                                                {2, 8, 64, 77, 160},
+                                                {2, 12, 77, 77, 64},
+                                                {1, 1, 4096, 4096, 512}}) {
       compare_attention(shape, dtype, rounds);
     }
     compare_gated_gelu(dtype, rounds);

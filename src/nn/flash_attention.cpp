@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <numbers>
@@ -20,7 +21,7 @@ using at::Tensor;
 using std::int64_t;
 namespace blas = at::native::cpublas;
 
-constexpr int64_t query_block = 128, key_block = 256;  // rows and columns of scores at a time
+constexpr int64_t query_block = 128, key_block = 512;  // rows and columns of scores at a time
 constexpr int64_t panel = 64;  // the columns of a packed matrix that lie together
 constexpr float infinity = std::numeric_limits<float>::infinity();
 
@@ -70,11 +71,11 @@ void multiply(int64_t rows, int64_t width, int64_t inner, const T* left, int64_t
 /// A block of scores on their way to probabilities; the counts are multiples of 16.
 struct Block {
   int64_t rows, columns;
-  float* scores;        // [rows, columns]
-  float factor;         // score · factor is the power of two
-  float* largest;       // [rows], of the scores so far
-  float* sums;          // [rows], of the probabilities so far
-  float* mixed;         // [rows, mixed_columns]: probabilities · values so far
+  float* scores;   // [rows, columns]
+  float factor;    // score · factor is the power of two
+  float* largest;  // [rows], of the scores so far
+  float* sums;     // [rows], of the probabilities so far
+  float* mixed;    // [rows, mixed_columns]: probabilities · values so far
   int64_t mixed_columns;
 };
 
@@ -92,7 +93,7 @@ template <class T>
       top = x > top ? x : top;
     }
     const float before = block.largest[row];
-    const float now = std::max(before, largest(top));
+    const float now = std::max(before, reduce(top, [](float a, float b) { return a > b ? a : b; }));
     const float shift = now == -infinity ? 0 : now;
     for (int64_t i = 0; i < block.columns; i += lane_count) {
       load(scores + i, x);
@@ -102,9 +103,9 @@ template <class T>
       load(to + i, x);
       total += x;
     }
-    const float keep = std::exp2((before - shift) * block.factor);
+    const float keep = before == now ? 1 : std::exp2((before - shift) * block.factor);
     block.largest[row] = now;
-    block.sums[row] = block.sums[row] * keep + sum(total);
+    block.sums[row] = block.sums[row] * keep + reduce(total, std::plus());
     float* mixed = block.mixed + row * block.mixed_columns;
     for (int64_t i = 0; i < block.mixed_columns && keep != 1; i += lane_count) {
       load(mixed + i, x);
@@ -206,8 +207,8 @@ class Attention {
           sums(new float[a.rows_]) {}
     Block block(const Attention& a, int64_t rows, int64_t columns) const {
       const float factor = std::numbers::log2e_v<float> * (a.bias_.defined() ? 1 : a.scale_);
-      return {rows,       columns,     scores.get(),    factor, largest.get(),
-              sums.get(), mixed.get(), a.padded_width_};
+      return {rows,          columns,    scores.get(), factor,
+              largest.get(), sums.get(), mixed.get(),  a.padded_width_};
     }
     std::unique_ptr<T[]> queries, probabilities;
     std::unique_ptr<float[]> scores, mixed, largest, sums;
@@ -220,7 +221,8 @@ class Attention {
             x.size(1) - row, width_, x.stride(1), 1};
   }
 
-  /// Keys as panels of 64 keys, [width, keys] each; values as panels of 64 channels, [keys, channels].
+  /// Keys as panels of 64 keys, [width, keys] each; values as panels of 64 channels, [keys,
+  /// channels].
   void pack_head(int64_t head) {
     T* keys = keys_.mutable_data_ptr<T>() + head * padded_length_ * inner_;
     for (int64_t i = 0; i < padded_length_; i += panel) {
@@ -233,7 +235,8 @@ class Attention {
       Matrix<T> columns = part(value_, head, 0);
       columns.data += i;
       columns.columns -= i;
-      pack(columns, padded_length_, std::min(panel, padded_width_ - i), values + i * padded_length_);
+      pack(columns, padded_length_, std::min(panel, padded_width_ - i),
+           values + i * padded_length_);
     }
   }
 

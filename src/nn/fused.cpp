@@ -145,8 +145,7 @@ void group_norm_silu(const Tensor& x, int groups, const Tensor& weight, const Te
     });
   };
   each_part([&](int64_t part, int64_t offset, int64_t count) {
-    moments(from + offset, count, channels,
-            sums.mutable_data_ptr<float>() + part * 2 * channels);
+    moments(from + offset, count, channels, sums.mutable_data_ptr<float>() + part * 2 * channels);
   });
   std::vector<std::vector<float>> affines;
   for (int64_t i = 0; i < x.size(0); ++i) {

@@ -49,7 +49,8 @@ template <std::size_t count>
 
 /// 2^x within 2e-7 of it (relative); 0 below -126, and 2^126 from 126 on.
 [[gnu::always_inline]] inline void exp2(Lanes& x) {
-  // A least-squares fit on [-1/2, 1/2], reweighted until the largest relative error (2e-9) is least.
+  // A least-squares fit on [-1/2, 1/2], reweighted until the largest relative error (2e-9) is
+  // least.
   constexpr std::array coefficients = {1.0F,           0.693147182F,   0.240226462F,  0.0555032864F,
                                        0.00961848907F, 0.00133999309F, 0.00015345795F};
   constexpr float low = -126, high = 126;
@@ -59,14 +60,16 @@ template <std::size_t count>
   const Lanes whole = inside + to_integer;
   Lanes power;
   polynomial(coefficients, inside - (whole - to_integer), power);
-  const LaneBits scaled = reinterpret_cast<LaneBits>(power) + (reinterpret_cast<LaneBits>(whole) << 23);
+  const LaneBits scaled =
+      reinterpret_cast<LaneBits>(power) + (reinterpret_cast<LaneBits>(whole) << 23);
   x = x < low ? Lanes{} : reinterpret_cast<Lanes>(scaled);
 }
 
 /// The standard normal distribution function Φ(x), within 1e-6 of it relative to the smaller of
 /// Φ(x) and Φ(-x) for |x| < 5.
 [[gnu::always_inline]] inline void normal_cdf(Lanes& x) {
-  // Φ(-u) exp(u²/2) / t, fitted like the above as a polynomial in t = 1 / (1 + 0.35 u), u in [0, 14].
+  // Φ(-u) exp(u²/2) / t, fitted like the above as a polynomial in t = 1 / (1 + 0.35 u), u in [0,
+  // 14].
   constexpr std::array coefficients = {0.139621407F,  0.139861912F,   0.119832501F,
                                        0.105509542F,  -0.0231136382F, 0.159179896F,
                                        -0.255719423F, 0.143974259F,   -0.0291464683F};
@@ -80,21 +83,17 @@ template <std::size_t count>
   x = x < 0.0F ? tail : 1.0F - tail;
 }
 
-/// The largest and the sum of the lanes.
-[[gnu::always_inline]] inline float largest(const Lanes& x) {
-  float largest = x[0];
-  for (int i = 1; i < lane_count; ++i) {
-    largest = x[i] > largest ? x[i] : largest;
+/// One number of all lanes, halving them with `merge`.
+template <class Merge>
+[[gnu::always_inline]] inline float reduce(const Lanes& x, const Merge& merge) {
+  std::array<float, lane_count> rest;
+  store(x, rest.data());
+  for (std::size_t half = lane_count / 2; half > 0; half /= 2) {
+    for (std::size_t i = 0; i < half; ++i) {
+      rest[i] = merge(rest[i], rest[i + half]);
+    }
   }
-  return largest;
-}
-
-[[gnu::always_inline]] inline float sum(const Lanes& x) {
-  float sum = x[0];
-  for (int i = 1; i < lane_count; ++i) {
-    sum += x[i];
-  }
-  return sum;
+  return rest[0];
 }
 
 }  // namespace longhand

@@ -6,8 +6,7 @@
 
 namespace longhand {
 
-void parallel_for(std::int64_t count,
-                  const std::function<void(std::int64_t, std::int64_t)>& body) {
+void parallel_for(std::int64_t count, const std::function<void(std::int64_t, std::int64_t)>& body) {
   // An iterator over one byte a step divides the steps among the threads; where a part's bytes lie
   // says which steps they are.
   const at::Tensor steps = at::empty({count}, at::kByte);

@@ -45,9 +45,7 @@ struct Case {
         bias.defined() ? std::optional<Tensor>(bias) : std::nullopt));
   }
 
-  Tensor ours() const {
-    return flash_attention(query, key, value, static_cast<int>(heads), bias);
-  }
+  Tensor ours() const { return flash_attention(query, key, value, static_cast<int>(heads), bias); }
 
   std::int64_t heads;
   Tensor query, key, value, bias;
@@ -67,8 +65,8 @@ void check_error(const Case& c) {
 }
 
 const std::vector<Shape> shapes = {
-    {2, 8, 300, 300, 40}, {1, 2, 1024, 77, 64}, {2, 3, 77, 77, 64}, {1, 5, 129, 513, 80},
-    {2, 2, 64, 81, 160},  {2, 4, 16, 16, 32},   {3, 2, 1, 1, 28},   {2, 3, 1, 81, 28},
+    {2, 8, 300, 300, 40}, {1, 2, 1024, 77, 64}, {2, 3, 77, 77, 64},    {1, 5, 129, 513, 80},
+    {2, 2, 64, 81, 160},  {2, 4, 16, 16, 32},   {3, 2, 1, 1, 28},      {2, 3, 1, 81, 28},
     {1, 2, 33, 257, 7},   {1, 1, 130, 70, 1},   {1, 1, 600, 700, 512},
 };
 
@@ -108,8 +106,8 @@ TEST_CASE("biases of every shape that broadcasts") {
   for_each_case([](const Shape& s, at::ScalarType dtype) {
     for (int which = 0; which < 8; ++which) {
       Case c(s, dtype);
-      c.bias = at::randn({which & 1 ? s.batch : 1, which & 2 ? s.heads : 1, which & 4 ? s.tokens : 1,
-                          s.length})
+      c.bias = at::randn({which & 1 ? s.batch : 1, which & 2 ? s.heads : 1,
+                          which & 4 ? s.tokens : 1, s.length})
                    .to(dtype);
       check_error(c);
     }
