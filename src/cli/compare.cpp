@@ -1,7 +1,7 @@
 // longhand compare: prompts → a folder with gallery.html, the pictures and a dataset; goes on where
 // it stands.
-#include "io/hub_catalogue.h"
 #include "pipeline/compare.h"
+#include "io/hub_catalogue.h"
 
 #include <fmt/ranges.h>
 

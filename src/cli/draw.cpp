@@ -35,10 +35,11 @@ int draw_like(const Arguments& arguments) {
          arguments.like, record.edit.at("picture").get<std::string>());
   }
   if (!record.embedding.is_null()) {
-    fail(Kind::invalid_argument,
-         "{} was made of pictures that its file does not hold, by `longhand {}`; make it again with "
-         "that (longhand show says how)",
-         arguments.like, record.embedding.at("command").get<std::string>());
+    fail(
+        Kind::invalid_argument,
+        "{} was made of pictures that its file does not hold, by `longhand {}`; make it again with "
+        "that (longhand show says how)",
+        arguments.like, record.embedding.at("command").get<std::string>());
   }
   const fs::path out = arguments.out.empty()
                            ? name_for(record.request.prompt, record.request.seed.value())

@@ -37,8 +37,7 @@ std::unique_ptr<Autoencoder> load_autoencoder(const fs::path& folder, at::Scalar
 }
 
 std::unique_ptr<Autoencoder> load_autoencoder(const Checkpoint& checkpoint,
-                                              const std::string& component,
-                                              at::ScalarType dtype) {
+                                              const std::string& component, at::ScalarType dtype) {
   return made(checkpoint.config(component), checkpoint.weights(component, dtype),
               (checkpoint.configs() / component).string());
 }

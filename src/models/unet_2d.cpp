@@ -33,10 +33,9 @@ UNet2DModel::UNet2DModel(Weights& weights, const UNet2DConfig& config)
 }
 
 Tensor UNet2DModel::forward(const Tensor& sample, const Tensor& timesteps) const {
-  const Tensor sinusoids =
-      timestep_embedding(timesteps, config_.block_out_channels[0], config_.flip_sin_to_cos,
-                         config_.freq_shift)
-          .to(sample.scalar_type());
+  const Tensor sinusoids = timestep_embedding(timesteps, config_.block_out_channels[0],
+                                              config_.flip_sin_to_cos, config_.freq_shift)
+                               .to(sample.scalar_type());
   return trunk_.forward(sample, at::silu(time_embedding_.forward(sinusoids)), {}, {});
 }
 

@@ -61,9 +61,12 @@ UNetCondition joined(const UNetCondition& without, const UNetCondition& with) {
   const auto cat = [](const Tensor& a, const Tensor& b) {
     return a.defined() ? at::cat({a, b}) : Tensor();
   };
-  return {cat(without.context, with.context),           cat(without.context_mask, with.context_mask),
-          cat(without.class_labels, with.class_labels), cat(without.text_embeds, with.text_embeds),
-          cat(without.time_ids, with.time_ids),         cat(without.image_embeds, with.image_embeds),
+  return {cat(without.context, with.context),
+          cat(without.context_mask, with.context_mask),
+          cat(without.class_labels, with.class_labels),
+          cat(without.text_embeds, with.text_embeds),
+          cat(without.time_ids, with.time_ids),
+          cat(without.image_embeds, with.image_embeds),
           cat(without.guidance_embeds, with.guidance_embeds)};
 }
 
@@ -74,8 +77,8 @@ UNet2DConditionModel::UNet2DConditionModel(Weights& weights, const UNet2DConditi
       trunk_(Scope(weights), config, time_channels()) {
   const Scope root(weights);
   if (config.class_embed_type == "projection") {
-    class_embedding_.emplace(root / "class_embedding",
-                             config.projection_class_embeddings_input_dim, time_channels());
+    class_embedding_.emplace(root / "class_embedding", config.projection_class_embeddings_input_dim,
+                             time_channels());
   }
   if (config.addition_embed_type == "text_time") {
     add_embedding_.emplace(root / "add_embedding", config.projection_class_embeddings_input_dim,
@@ -114,8 +117,8 @@ Tensor UNet2DConditionModel::time_of(const Tensor& timesteps, const UNetConditio
     time = time + add_embedding_->forward(
                       at::cat({given(condition.text_embeds, "text_embeds"), sizes}, 1));
   } else if (image_time_proj_) {
-    time = time + image_time_norm_->forward(image_time_proj_->forward(
-                      given(condition.image_embeds, "image_embeds")));
+    time = time + image_time_norm_->forward(
+                      image_time_proj_->forward(given(condition.image_embeds, "image_embeds")));
   }
   return time;
 }

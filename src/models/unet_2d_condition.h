@@ -15,8 +15,8 @@ struct UNet2DConditionConfig : UNetTrunkConfig {
   bool flip_sin_to_cos = true;
   double freq_shift = 0;
   int sample_size = 64;
-  int time_cond_proj_dim = 0;    // LCM: width of the guidance scale's embedding; 0: none
-  std::string class_embed_type;  // "", "identity", "projection"
+  int time_cond_proj_dim = 0;       // LCM: width of the guidance scale's embedding; 0: none
+  std::string class_embed_type;     // "", "identity", "projection"
   std::string addition_embed_type;  // "", "text_time" (SDXL), "image" (Kandinsky 2.2)
   int addition_time_embed_dim = 256;
   int projection_class_embeddings_input_dim = 0;
@@ -29,13 +29,13 @@ struct UNet2DConditionConfig : UNetTrunkConfig {
 /// What a picture is painted from. Each model's config says which it takes; the others stay
 /// undefined. All have the batch first.
 struct UNetCondition {
-  Tensor context = {};         // [batch, length, cross_attention_dim]: encoder_hidden_states
-  Tensor context_mask = {};    // [batch, length], true for tokens that count (Karlo)
-  Tensor class_labels = {};    // [batch, …]: Karlo's time additions, Stable unCLIP's image embeddings
-  Tensor text_embeds = {};     // [batch, …]: SDXL's pooled text
-  Tensor time_ids = {};        // [batch, 6 or 5]: SDXL's sizes, crop, and target or aesthetic score
-  Tensor image_embeds = {};    // [batch, …]: Kandinsky 2.2's
-  Tensor guidance_embeds = {}; // [batch, time_cond_proj_dim]: LCM's
+  Tensor context = {};       // [batch, length, cross_attention_dim]: encoder_hidden_states
+  Tensor context_mask = {};  // [batch, length], true for tokens that count (Karlo)
+  Tensor class_labels = {};  // [batch, …]: Karlo's time additions, Stable unCLIP's image embeddings
+  Tensor text_embeds = {};   // [batch, …]: SDXL's pooled text
+  Tensor time_ids = {};      // [batch, 6 or 5]: SDXL's sizes, crop, and target or aesthetic score
+  Tensor image_embeds = {};  // [batch, …]: Kandinsky 2.2's
+  Tensor guidance_embeds = {};  // [batch, time_cond_proj_dim]: LCM's
 };
 
 /// Both branches of guidance in one batch, the unconditional one first.

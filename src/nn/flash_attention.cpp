@@ -179,15 +179,20 @@ class Attention {
   }
 
   Tensor run() {
-    parallel_for(batch_ * heads_, [&](int64_t begin, int64_t end) {
-      for (int64_t head = begin; head < end; ++head) {
-        pack_head(head);
-      }
-    });
     const int64_t blocks = (tokens_ + rows_ - 1) / rows_;
+    if (blocks > 1) {  // share a head's keys and values
+      parallel_for(batch_ * heads_, [&](int64_t begin, int64_t end) {
+        for (int64_t head = begin; head < end; ++head) {
+          pack_head(head);
+        }
+      });
+    }
     parallel_for(batch_ * heads_ * blocks, [&](int64_t begin, int64_t end) {
       Scratch scratch(*this);
       for (int64_t i = begin; i < end; ++i) {
+        if (blocks == 1) {
+          pack_head(i);
+        }
         attend(i / blocks, i % blocks * rows_, scratch);
       }
       blas::brgemm_release();

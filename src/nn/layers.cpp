@@ -105,8 +105,7 @@ Tensor geglu(const Tensor& x) {
 }
 
 Tensor causal_bias(std::int64_t length, const at::TensorOptions& options) {
-  return at::full({1, 1, length, length}, -std::numeric_limits<float>::infinity(), options)
-      .triu(1);
+  return at::full({1, 1, length, length}, -std::numeric_limits<float>::infinity(), options).triu(1);
 }
 
 Tensor activate(const std::string& name, const Tensor& x) {

@@ -71,7 +71,8 @@ void resolve(PaintRequest& request, const ModelDefaults& defaults, const Painter
       request.guidance ? request.guidance : defaults.guidance.value_or(model.default_guidance());
   request.size = request.size.value_or(model.own_size());
   if (request.scheduler.empty()) {
-    request.scheduler = defaults.scheduler.empty() ? model.schedule().class_name : defaults.scheduler;
+    request.scheduler =
+        defaults.scheduler.empty() ? model.schedule().class_name : defaults.scheduler;
   }
   if (request.long_prompt != "warn" && request.long_prompt != "chunks") {
     fail(Kind::invalid_argument, "--long-prompt {}: expected warn or chunks", request.long_prompt);

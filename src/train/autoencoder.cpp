@@ -91,7 +91,7 @@ double measure_scaling(const AutoencoderTiny& model, const World& world, const R
 
 /// Held-back scenes, each with what the autoencoder makes of it, and their mean PSNR.
 Review review(const AutoencoderTiny& model, const World& world, const Recipe& recipe,
-                   at::ScalarType dtype) {
+              at::ScalarType dtype) {
   const c10::AutoGradMode no_grad(false);
   const Tensor pictures = scenes(world, recipe, std::int64_t{1} << 41, 0, dtype);
   const Tensor answers = model.decode(model.encode(pictures));

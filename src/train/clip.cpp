@@ -1,5 +1,5 @@
-// Trains CLIP on scenes: a text encoder and an image encoder whose embeddings meet where caption and
-// picture belong together (Radford et al. 2021, section 2.3). The image encoder looks at kept
+// Trains CLIP on scenes: a text encoder and an image encoder whose embeddings meet where caption
+// and picture belong together (Radford et al. 2021, section 2.3). The image encoder looks at kept
 // latents; the text encoder is what the painter reads with.
 #include "core/error.h"
 #include "core/log.h"
@@ -113,9 +113,7 @@ class ClipTraining {
     const Tensor nearest = images.matmul(own.t()).argmax(1);
     const Tensor found = nearest == at::arange(nearest.size(0));
     const Tensor told = (images * own).sum(1) > (images * other).sum(1);
-    const auto share = [](const Tensor& hits) {
-      return hits.to(at::kFloat).mean().item<double>();
-    };
+    const auto share = [](const Tensor& hits) { return hits.to(at::kFloat).mean().item<double>(); };
     return {{}, {{"nearest_of_256", share(found)}, {"told_from_other_figures", share(told)}}};
   }
 

@@ -1,7 +1,6 @@
 #include "train/optimizer.h"
 
 #include <ATen/Dispatch.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <array>
@@ -9,6 +8,7 @@
 #include <numbers>
 
 #include "core/error.h"
+#include "nn/parallel.h"
 #include "nn/weights.h"
 
 namespace longhand {
@@ -41,7 +41,8 @@ double learning_rate(const OptimizerConfig& config, std::int64_t step, std::int6
            static_cast<double>(config.warmup_steps);
   }
   const double steps = static_cast<double>(total_steps);
-  const double begin = std::max(static_cast<double>(config.warmup_steps), steps * (1 - config.decay_share));
+  const double begin =
+      std::max(static_cast<double>(config.warmup_steps), steps * (1 - config.decay_share));
   const double done =
       std::clamp((static_cast<double>(step) - begin) / std::max(1.0, steps - begin), 0.0, 1.0);
   return config.final_learning_rate + (config.learning_rate - config.final_learning_rate) * 0.5 *
@@ -101,7 +102,7 @@ double Optimizer::step(std::int64_t step, std::int64_t total_steps) {
         auto* moment1 = moment1_.mutable_data_ptr<float>();
         auto* moment2 = moment2_.mutable_data_ptr<float>();
         auto* ema = ema_.mutable_data_ptr<float>();
-        at::parallel_for(0, size(), 1 << 16, [&](std::int64_t begin, std::int64_t end) {
+        parallel_for(size(), [&](std::int64_t begin, std::int64_t end) {
           std::array<float, 2048> part;  // of the gradient, as float32: stays in the first cache
           for (std::int64_t i = begin; i < end; i += std::ssize(part)) {
             const std::int64_t length = std::min<std::int64_t>(std::ssize(part), end - i);

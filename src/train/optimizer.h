@@ -70,7 +70,8 @@ class Optimizer {
   std::int64_t updates_ = 0;
 };
 
-/// Warm-up, then constant, then over the last decay_share of the steps a cosine from learning_rate to final_learning_rate.
+/// Warm-up, then constant, then over the last decay_share of the steps a cosine from learning_rate
+/// to final_learning_rate.
 double learning_rate(const OptimizerConfig& config, std::int64_t step, std::int64_t total_steps);
 
 }  // namespace longhand

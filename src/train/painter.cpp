@@ -1,6 +1,6 @@
-// Trains a latent diffusion model on scenes: the UNet on kept latents, with what CLIP's text encoder
-// (train/clip.cpp) reads in short and descriptive captions in a given share (Rombach et al. 2022;
-// Betker et al. 2023, section 2).
+// Trains a latent diffusion model on scenes: the UNet on kept latents, with what CLIP's text
+// encoder (train/clip.cpp) reads in short and descriptive captions in a given share (Rombach et al.
+// 2022; Betker et al. 2023, section 2).
 #include "pipeline/painter.h"
 #include "core/log.h"
 #include "diffusion/noise_schedule.h"
@@ -65,8 +65,8 @@ class PainterTraining {
         cumulative_(alphas_cumprod(schedule_)),
         unet_weights_(Weights::fresh(recipe.seed)),
         unet_(unet_weights_, UNet2DConditionConfig::from_json(own.unet)),
-        text_weights_(Weights::mapped(
-            weight_files(recipe.model / "text_encoder", "model"), dtype_)),
+        text_weights_(
+            Weights::mapped(weight_files(recipe.model / "text_encoder", "model"), dtype_)),
         text_encoder_(text_weights_, CLIPTextConfig::from_json(
                                          read_config(recipe.model / "text_encoder/config.json"))),
         vae_(load_autoencoder(recipe.model / "vae", dtype_)),
@@ -76,9 +76,7 @@ class PainterTraining {
         review_batch_(held_back_batch()),
         other_figures_(ids_of(held_back_.captions(true))) {}
 
-  std::map<std::string, Tensor> parameters() const {
-    return unet_weights_.parameters();
-  }
+  std::map<std::string, Tensor> parameters() const { return unet_weights_.parameters(); }
 
   /// The pictures of a step, its captions in the recipe's mix, and its timesteps.
   Batch batch(std::int64_t step) const {
@@ -170,8 +168,7 @@ class PainterTraining {
     if (count == 0) {
       return contact_sheet({}, 1);
     }
-    const Tensor context =
-        text_states(ids_of(own_.sample_prompts));
+    const Tensor context = text_states(ids_of(own_.sample_prompts));
     const Tensor empty = text_states(ids_of({""})).expand_as(context);
     at::manual_seed(recipe_.seed);
     const Tensor noise = at::randn({count, latents_.size(1), latents_.size(2), latents_.size(3)});

@@ -30,12 +30,10 @@ TEST_CASE("UNet2DConditionModel") {
       const auto found = expected.find(condition);
       return found == expected.end() ? Tensor() : found->second;
     };
-    const UNetCondition condition{given("context"),     given("context_mask"),
-                                  given("class_labels"), given("text_embeds"),
-                                  given("time_ids"),     given("image_embeds"),
-                                  given("timestep_cond")};
-    const Tensor answer =
-        model.forward(expected.at("sample"), expected.at("timesteps"), condition);
+    const UNetCondition condition{
+        given("context"),  given("context_mask"), given("class_labels"), given("text_embeds"),
+        given("time_ids"), given("image_embeds"), given("timestep_cond")};
+    const Tensor answer = model.forward(expected.at("sample"), expected.at("timesteps"), condition);
     CHECK(relative_error(answer, expected.at("answer")) < 1e-4);
   }
 }

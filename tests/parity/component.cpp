@@ -30,7 +30,8 @@ namespace {
 /// A component's inputs, floating ones in the type that it computes in.
 class Inputs {
  public:
-  Inputs(const fs::path& file, at::ScalarType dtype) : tensors_(load_tensors(file)), dtype_(dtype) {}
+  Inputs(const fs::path& file, at::ScalarType dtype)
+      : tensors_(load_tensors(file)), dtype_(dtype) {}
   /// Undefined where the reference was not given it.
   Tensor operator[](const std::string& name) const {
     const auto found = tensors_.find(name);
@@ -100,8 +101,8 @@ TensorMap run_prior(Weights& weights, const nlohmann::json& config, const Inputs
 
 TensorMap run_text_proj(Weights& weights, const nlohmann::json& config, const Inputs& in) {
   const UnCLIPTextProjModel model(weights, UnCLIPTextProjConfig::from_json(config));
-  const auto out = model.forward(in["image_embeds"], in["text_embeds"],
-                                 in["encoder_hidden_states"], true);
+  const auto out =
+      model.forward(in["image_embeds"], in["text_embeds"], in["encoder_hidden_states"], true);
   return {{"context", out.context}, {"time", out.time}};
 }
 
