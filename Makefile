@@ -24,7 +24,7 @@ test: ## set up, build, and run the tests
 bench: ## measure against the peers, side by side (about an hour); figures in bench/README.md
 	@setup/bootstrap --test
 	@setup/llama.sh bench
-	@cmake --build build --target longhand fidelity
+	@cmake --build build --target longhand fidelity kernels
 	@bench/run
 
 parity: ## every component of every model at full size, random weights, against the reference; up to 10 GB, half an hour

@@ -61,11 +61,15 @@ int draw(const Arguments& arguments) {
   if (!arguments.out.empty()) {
     check_ending(arguments.out);
   }
+  const std::string& prompt = arguments.request.prompt;
+  if (!prompt.empty()) {  // only a loaded model tells whether it needs one
+    check_prompt(prompt, "the command line");
+  }
   const ModelDefaults defaults = ModelDefaults::of(resolve_model(arguments.request.model));
   const Painter painter = load_painter(arguments.request);
   const bool reads = painter.model().max_tokens() > 0;
   if (reads) {
-    check_prompt(arguments.request.prompt, "the command line");
+    check_prompt(prompt, "the command line");
   }
   PictureRecord record;
   record.request = arguments.request;

@@ -1,6 +1,7 @@
 #include "pipeline/draw.h"
 
 #include <charconv>
+#include <cmath>
 #include <random>
 
 #include "core/error.h"
@@ -18,7 +19,7 @@ LoraChoice lora_choice(const std::string& text) {
     double weight = 0;
     const char* end = text.data() + text.size();
     const auto [stop, error] = std::from_chars(text.data() + colon + 1, end, weight);
-    if (error == std::errc() && stop == end) {
+    if (error == std::errc() && stop == end && std::isfinite(weight)) {
       return {resolve_model(text.substr(0, colon)), weight};
     }
   }

@@ -1,7 +1,5 @@
 #include "pipeline/stable_diffusion.h"
 
-#include <cmath>
-
 #include "core/error.h"
 #include "models/config.h"
 
@@ -60,6 +58,10 @@ StableDiffusion::StableDiffusion(const Checkpoint& checkpoint, const ModelOption
   } else if (!options.prior.empty()) {
     fail(Kind::invalid_argument, "{} paints from text without a prior; leave --prior out",
          checkpoint.configs().string());
+  }
+  if (!(is_xl() ? text_encoder_2_ : text_encoder_)) {
+    fail(Kind::corrupt, "{}: this unet reads with {}, which the model lacks",
+         checkpoint.configs().string(), is_xl() ? "text_encoder_2" : "text_encoder");
   }
   const UNet2DConditionConfig& own = unet_.config();
   int width = 0;

@@ -7,6 +7,7 @@ namespace longhand {
 namespace {
 
 constexpr double step = 1.1;
+constexpr std::size_t deepest = 64;  // brackets within brackets; deeper ones are plain text
 
 class Parser {
  public:
@@ -17,7 +18,7 @@ class Parser {
       const char c = prompt_[at_++];
       if (c == '\\' && at_ < prompt_.size() && is_bracket_or_backslash(prompt_[at_])) {
         add(prompt_[at_++]);
-      } else if (c == '(' || c == '[') {
+      } else if ((c == '(' && round_.size() < deepest) || (c == '[' && square_.size() < deepest)) {
         (c == '(' ? round_ : square_).push_back(pieces_.size());
         pieces_.push_back({});
       } else if (c == ')' && !round_.empty()) {

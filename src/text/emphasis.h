@@ -1,5 +1,6 @@
 // A1111's emphasis in prompts: (words) weigh 1.1 times, (words:1.3) 1.3 times, [words] a 1.1th;
-// brackets nest, and a backslash makes one plain text.
+// brackets nest, up to 64 deep,
+// and a backslash makes one plain text.
 #pragma once
 
 #include <string>

@@ -25,12 +25,12 @@ std::vector<std::string> HeldBackScenes::captions(bool of_other_figures) const {
   return captions;
 }
 
-at::Tensor HeldBackScenes::pictures(int size) const {
+at::Tensor HeldBackScenes::latents(const Autoencoder& vae, int size, at::ScalarType dtype) const {
   std::vector<at::Tensor> pictures;
   for (int i = 0; i < count_; ++i) {
     pictures.push_back(picture_to_tensor(world_.draw(scene(i), size)));
   }
-  return at::stack(pictures);
+  return vae.latents_of(at::stack(pictures).to(dtype).contiguous(at::MemoryFormat::ChannelsLast));
 }
 
 }  // namespace longhand

@@ -22,8 +22,8 @@ class HeldBackScenes {
   /// Descriptive captions; of other figures: as if each showed the next scene's first thing and
   /// colour.
   std::vector<std::string> captions(bool of_other_figures) const;
-  /// Pictures [count, 3, size, size] in -1…1.
-  at::Tensor pictures(int size) const;
+  /// Latents [count, channels, h, w] of their pictures, size×size.
+  at::Tensor latents(const Autoencoder& vae, int size, at::ScalarType dtype) const;
 
  private:
   const World& world_;

@@ -1,7 +1,8 @@
 // Trains CLIP on scenes: a text encoder and an image encoder whose embeddings meet where caption
 // and picture belong together (Radford et al. 2021, section 2.3). The image encoder looks at kept
 // latents; the text encoder is what the painter reads with.
-#include "core/error.h"
+#include <cmath>
+
 #include "core/log.h"
 #include "models/clip_text.h"
 #include "models/clip_vision.h"
@@ -63,9 +64,7 @@ class ClipTraining {
         latents_(kept_latents(own.latents, *vae_, world_, recipe.seed, own.scenes,
                               recipe.resolution, dtype_)),
         held_back_(world_, recipe.seed, held_back),
-        held_back_latents_(vae_->latents_of(held_back_.pictures(recipe.resolution)
-                                                .to(dtype_)
-                                                .contiguous(at::MemoryFormat::ChannelsLast))) {}
+        held_back_latents_(held_back_.latents(*vae_, recipe.resolution, dtype_)) {}
 
   std::map<std::string, Tensor> parameters() const {
     std::map<std::string, Tensor> all = {{"logit_scale", logit_scale_}};
@@ -117,7 +116,9 @@ class ClipTraining {
     return {{}, {{"nearest_of_256", share(found)}, {"told_from_other_figures", share(told)}}};
   }
 
-  /// The text encoder without its projection goes to the model; all of CLIP to the run's folder.
+  /// All of CLIP, and beside it the text encoder without its projection, for a painter to read
+  /// with: in the run's folder, since a model whose UNet was trained on another one must not get
+  /// it.
   void write(const Optimizer& optimizer) const {
     std::map<std::string, Tensor> text;
     const auto all = optimizer.averaged();
@@ -127,10 +128,10 @@ class ClipTraining {
       }
     }
     save_tensors(recipe_.out / "clip.safetensors", all, at::kBFloat16);
-    save_tensors(recipe_.model / "text_encoder" / "model.safetensors", text, at::kBFloat16);
+    save_tensors(recipe_.out / "text_encoder" / "model.safetensors", text, at::kBFloat16);
     json config = own_.text;
     config["architectures"] = {"CLIPTextModel"};
-    write_file_atomically(recipe_.model / "text_encoder" / "config.json", config.dump(2) + "\n");
+    write_file_atomically(recipe_.out / "text_encoder" / "config.json", config.dump(2) + "\n");
   }
 
  private:

@@ -1,7 +1,6 @@
 // Trains a latent diffusion model on scenes: the UNet on kept latents, with what CLIP's text
 // encoder (train/clip.cpp) reads in short and descriptive captions in a given share (Rombach et al.
 // 2022; Betker et al. 2023, section 2).
-#include "pipeline/painter.h"
 #include "core/log.h"
 #include "diffusion/noise_schedule.h"
 #include "diffusion/sampler.h"
@@ -35,6 +34,8 @@ struct PainterRecipe {
   explicit PainterRecipe(const Recipe& recipe)
       : unet(config_value(recipe.config, "unet", json::object())),
         scheduler(config_value(recipe.config, "scheduler", json::object())),
+        text_encoder(
+            config_value(recipe.config, "text_encoder", (recipe.model / "text_encoder").string())),
         latents(config_value(recipe.config, "latents", (recipe.out / "latents").string())),
         scenes(config_value<std::int64_t>(recipe.config, "scenes", 10000)),
         short_share(config_value(recipe.config, "short_share", 0.3)),
@@ -45,7 +46,8 @@ struct PainterRecipe {
             config_value<std::vector<std::string>>(recipe.config, "sample_prompts", {})) {}
 
   json unet, scheduler;
-  fs::path latents;  // where they are kept
+  fs::path text_encoder;  // a folder; the model gets a copy with the UNet that was trained on it
+  fs::path latents;       // where they are kept
   std::int64_t scenes;
   double short_share, drop_share;
   double timestep_shift;  // over 1: more of the noisy timesteps, where what is pictured is decided
@@ -65,10 +67,9 @@ class PainterTraining {
         cumulative_(alphas_cumprod(schedule_)),
         unet_weights_(Weights::fresh(recipe.seed)),
         unet_(unet_weights_, UNet2DConditionConfig::from_json(own.unet)),
-        text_weights_(
-            Weights::mapped(weight_files(recipe.model / "text_encoder", "model"), dtype_)),
-        text_encoder_(text_weights_, CLIPTextConfig::from_json(
-                                         read_config(recipe.model / "text_encoder/config.json"))),
+        text_weights_(Weights::mapped(weight_files(own.text_encoder, "model"), dtype_)),
+        text_encoder_(text_weights_,
+                      CLIPTextConfig::from_json(read_config(own.text_encoder / "config.json"))),
         vae_(load_autoencoder(recipe.model / "vae", dtype_)),
         latents_(kept_latents(own.latents, *vae_, world_, recipe.seed, own.scenes,
                               recipe.resolution, dtype_)),
@@ -138,6 +139,11 @@ class PainterTraining {
       write_file_atomically(recipe_.model / file, config.dump(2) + "\n");
     };
     write_config("unet/config.json", own_.unet);
+    for (const char* file : {"config.json", "model.safetensors"}) {
+      if (const fs::path into = recipe_.model / "text_encoder"; into != own_.text_encoder) {
+        write_file_atomically(into / file, read_file(own_.text_encoder / file));
+      }
+    }
     write_config("scheduler/scheduler_config.json", own_.scheduler);
   }
 
@@ -149,9 +155,7 @@ class PainterTraining {
     for (int i = 0; i < count; ++i) {
       timesteps.mutable_data_ptr<std::int64_t>()[i] = timestep((i + 0.5) / count);
     }
-    const Tensor latents = vae_->latents_of(held_back_.pictures(recipe_.resolution)
-                                                .to(dtype_)
-                                                .contiguous(at::MemoryFormat::ChannelsLast));
+    const Tensor latents = held_back_.latents(*vae_, recipe_.resolution, dtype_);
     return {latents, ids_of(held_back_.captions(false)), timesteps};
   }
 
@@ -163,21 +167,22 @@ class PainterTraining {
     return text_encoder_.forward(ids).last_hidden_state;
   }
 
-  Image sample_sheet() const {
+  std::optional<Image> sample_sheet() const {
     const auto count = static_cast<std::int64_t>(own_.sample_prompts.size());
     if (count == 0) {
-      return contact_sheet({}, 1);
+      return std::nullopt;
     }
     const Tensor context = text_states(ids_of(own_.sample_prompts));
     const Tensor empty = text_states(ids_of({""})).expand_as(context);
     at::manual_seed(recipe_.seed);
     const Tensor noise = at::randn({count, latents_.size(1), latents_.size(2), latents_.size(3)});
-    const UNetCondition condition{.context = at::cat({empty, context})};
-    const Denoise denoise = [&](const Tensor& sample, double timestep) {
-      const Tensor both = at::cat({sample, sample}).to(dtype_);
-      return guided(unet_.forward(both, at::full({2 * count}, timestep, at::kFloat), condition),
-                    own_.guidance, sample.size(1));
-    };
+    const UNetCondition condition{.context =
+                                      own_.guidance > 1 ? at::cat({empty, context}) : context};
+    const Denoise denoise = guided_denoise(
+        [&](const Tensor& input, const Tensor& timesteps) {
+          return unet_.forward(input, timesteps, condition);
+        },
+        own_.guidance, dtype_);
     const auto scheduler = make_scheduler("ddim", schedule_, 25);
     NoiseSource none({});  // DDIM draws none
     const Tensor latents = run_sampler(*scheduler, denoise, noise, none);

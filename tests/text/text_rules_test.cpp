@@ -76,6 +76,10 @@ TEST_CASE("emphasis, as A1111 reads it") {
   CHECK(parse_emphasis("\\(a\\) b") == Pieces{{"(a) b", 1}});
   CHECK(parse_emphasis("at 3:30) (x: y)") == Pieces{{"at 3:30) ", 1}, {"x: y", 1.1}});
   CHECK(parse_emphasis("(open") == Pieces{{"open", 1.1}});
+  const Pieces deep = parse_emphasis(std::string(30000, '(') + "a" + std::string(30000, ')'));
+  REQUIRE(deep.size() == 2);
+  CHECK(deep[0].text == std::string(30000 - 64, '(') + "a");
+  CHECK(deep[1] == WeightedText{std::string(30000 - 64, ')'), 1});
   CHECK(parse_emphasis("(a:nan) ]") == Pieces{{"a:nan", 1.1}, {" ]", 1}});
 }
 
