@@ -149,7 +149,7 @@ def made(kind: str, config: dict, path: pathlib.Path) -> torch.nn.Module:
     for parameter in model.parameters():
         if parameter.dim() == 1:
             parameter.data += 0.05 * torch.randn_like(parameter)
-    return model.eval()
+    return model.float().eval()  # a config may say float16
 
 
 def worst(answers: dict, expected: dict) -> float:
