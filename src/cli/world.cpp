@@ -1,81 +1,104 @@
-// longhand world: scenes to look at.
+// longhand world: scenes to look at, and to train on.
 #include "world/world.h"
+
+#include <charconv>
 
 #include "cli/command.h"
 #include "cli/commands.h"
-#include "core/progress.h"
 #include "nn/pictures.h"
+#include "world/shards.h"
 
 namespace longhand {
 namespace {
 
 struct WorldRequest {
+  std::string world = "small";
   bool list = false;
   std::string sheet;
   std::string out;
-  int count = 48;
+  std::int64_t count = 48;
+  std::int64_t per_shard = 1000;
+  std::string shard = "0/1";
   int columns = 8;
   int size = 128;
   std::int64_t seed = 0;
 
   static constexpr auto fields = std::tuple{
+      field("world", &WorldRequest::world,
+            "small: what the embedded model was trained on; full: all that can be drawn"),
       field("list", &WorldRequest::list, "print what the world is made of, as JSON"),
       field("sheet", &WorldRequest::sheet,
             "write a contact sheet to this PNG; captions are printed"),
-      field("out", &WorldRequest::out, "write pictures and captions.jsonl to this folder"),
-      field("count", &WorldRequest::count, "how many scenes", 1, 1e7),
+      field("out", &WorldRequest::out,
+            "write WebDataset shards to this folder: pictures, scene graphs, three captions each"),
+      field("count", &WorldRequest::count, "how many scenes", 1, 1e9),
+      field("per_shard", &WorldRequest::per_shard, "scenes in a shard", 1, 1e5),
+      field(
+          "shard", &WorldRequest::shard,
+          "i/n: write every n-th shard only, from the i-th on (0 to n-1), beside other processes"),
       field("columns", &WorldRequest::columns, "columns of the sheet", 1, 100),
       field("size", &WorldRequest::size, "pixels a side", 16, 1024),
       field("seed", &WorldRequest::seed, "which scenes", 0, 9e15),
   };
 };
 
-struct Drawn {
-  Image picture;
-  nlohmann::json about;
-};
-
-Drawn draw(const World& world, const WorldRequest& request, int index) {
-  Random random({static_cast<std::uint64_t>(request.seed), static_cast<std::uint64_t>(index)});
-  const Scene scene = world.sample(random);
-  Drawn drawn{world.draw(scene, request.size), World::graph(scene)};
-  drawn.about["short"] = world.short_caption(scene, random);
-  drawn.about["descriptive"] = world.descriptive_caption(scene, random);
-  return drawn;
-}
-
 void write_sheet(const World& world, const WorldRequest& request) {
+  if (request.count > 10000) {
+    fail(Kind::invalid_argument, "a sheet holds up to 10000 scenes, not {}", request.count);
+  }
   std::vector<Image> pictures;
-  for (int i = 0; i < request.count; ++i) {
-    Drawn drawn = draw(world, request, i);
-    fmt::print("{:3}  {}\n     {}\n", i, drawn.about["short"].get<std::string>(),
-               drawn.about["descriptive"].get<std::string>());
-    pictures.push_back(std::move(drawn.picture));
+  for (std::int64_t i = 0; i < request.count; ++i) {
+    const CaptionedScene drawn =
+        captioned_scene(world, static_cast<std::uint64_t>(request.seed), i);
+    const auto caption = [&](const char* name) { return drawn.about.at(name).get<std::string>(); };
+    fmt::print("{:3}  {}\n     {}\n     {}\n", i, caption("alt"), caption("short"),
+               caption("descriptive"));
+    pictures.push_back(world.draw(drawn.scene, request.size));
   }
   write_file_atomically(request.sheet, encode_png(contact_sheet(pictures, request.columns)));
 }
 
-void write_folder(const World& world, const WorldRequest& request) {
-  Progress progress("drawing", "scenes", request.count);
-  std::string captions;
-  for (int i = 0; i < request.count; ++i) {
-    Drawn drawn = draw(world, request, i);
-    drawn.about["file_name"] = fmt::format("{:06}.png", i);
-    write_file_atomically(fs::path(request.out) / drawn.about["file_name"].get<std::string>(),
-                          encode_png(drawn.picture));
-    captions += drawn.about.dump() + "\n";
-    progress.advance();
+/// "2/8" → 2, 8.
+std::pair<std::int64_t, std::int64_t> part_of(const std::string& text) {
+  std::int64_t part = -1, parts = 0;
+  const char* const end = text.data() + text.size();
+  const auto first = std::from_chars(text.data(), end, part);
+  if (first.ec == std::errc() && first.ptr != end && *first.ptr == '/') {
+    const auto second = std::from_chars(first.ptr + 1, end, parts);
+    if (second.ec == std::errc() && second.ptr == end && part >= 0 && part < parts) {
+      return {part, parts};
+    }
   }
-  write_file_atomically(fs::path(request.out) / "captions.jsonl", captions);
+  fail(Kind::invalid_argument, "--shard is i/n with i from 0 to n-1, as 0/4, not \"{}\"", text);
 }
 
 void print_list(const World& world) {
-  const nlohmann::json list = {{"things", world.things()},
-                               {"styles", world.styles()},
-                               {"places", world.places()},
-                               {"colours", world.colours()},
+  const nlohmann::json list = {{"things", world.things()},       {"styles", world.styles()},
+                               {"places", world.places()},       {"weather", world.weather()},
+                               {"words", world.words()},         {"colours", World::colours()},
                                {"relations", World::relations()}};
   fmt::print("{}\n", list.dump(1));
+}
+
+int run(const WorldRequest& request) {
+  if (!request.list && request.sheet.empty() && request.out.empty()) {
+    fail(Kind::invalid_argument, "say what for: --list, --sheet FILE.png or --out FOLDER");
+  }
+  const auto [part, parts] = part_of(request.shard);
+  const World world(request.world);
+  if (request.list) {
+    print_list(world);
+  }
+  if (!request.sheet.empty()) {
+    write_sheet(world, request);
+  }
+  if (!request.out.empty()) {
+    write_shards(request.out, world,
+                 {request.world, static_cast<std::uint64_t>(request.seed), request.count,
+                  request.per_shard, request.size},
+                 part, parts);
+  }
+  return 0;
 }
 
 }  // namespace
@@ -84,26 +107,12 @@ std::function<int()> declare_world(CLI::App& app) {
   auto request = std::make_shared<WorldRequest>();
   add_fields(app, *request);
   app.footer(
-      "Scenes with known truth, which the embedded model is trained on.\n\n"
+      "Scenes with known truth, which models are trained on and tested with.\n\n"
       "  longhand world --list\n"
-      "  longhand world --sheet sheet.png\n"
-      "  longhand world --out scenes --count 1000 --seed 7");
-  return [request] {
-    if (!request->list && request->sheet.empty() && request->out.empty()) {
-      fail(Kind::invalid_argument, "say what for: --list, --sheet FILE.png or --out FOLDER");
-    }
-    const World world;
-    if (request->list) {
-      print_list(world);
-    }
-    if (!request->sheet.empty()) {
-      write_sheet(world, *request);
-    }
-    if (!request->out.empty()) {
-      write_folder(world, *request);
-    }
-    return 0;
-  };
+      "  longhand world --world full --sheet sheet.png\n"
+      "  longhand world --world full --out shards --count 100000 --seed 7\n"
+      "  longhand world --world full --out shards --count 100000 --seed 7 --shard 0/4");
+  return [request] { return run(*request); };
 }
 
 }  // namespace longhand

@@ -6,44 +6,22 @@
 #include <vector>
 
 #include "world/layout.h"
+#include "world/nouns.h"
 #include "world/places.h"
+#include "world/weather.h"
 #include "world/world.h"
 
 namespace longhand {
 namespace {
-
-std::string plural(const std::string& thing) {
-  if (thing == "sheep" || thing == "fish" || thing == "scissors") {
-    return thing;
-  }
-  if (thing == "mouse") {
-    return "mice";
-  }
-  const bool hisses = thing.ends_with("s") || thing.ends_with("ch") || thing.ends_with("sh") ||
-                      thing.ends_with("x");
-  if (hisses || thing == "tomato") {
-    return thing + "es";
-  }
-  const bool vowel_before_y = thing.ends_with("ey") || thing.ends_with("oy");
-  if (thing.ends_with("y") && !vowel_before_y) {
-    return thing.substr(0, thing.size() - 1) + "ies";
-  }
-  return thing + "s";
-}
 
 std::string named(const Figure& figure) {
   return figure.count == 1 ? figure.thing : plural(figure.thing);
 }
 
 /// Takes the verb "are".
-bool many(const Figure& figure) { return figure.count > 1 || figure.thing == "scissors"; }
+bool many(const Figure& figure) { return figure.count > 1 || plural_only(figure.thing); }
 
 const char* be(const Figure& figure) { return many(figure) ? "are" : "is"; }
-
-std::string with_article(const std::string& words) {
-  // "a unicorn"'s kind does not occur among the things; "an orange", "an umbrella" do.
-  return (std::string("aeiou").find(words[0]) != std::string::npos ? "an " : "a ") + words;
-}
 
 /// "a red car", "two dogs", "one cat" where counts are spelled out.
 std::string phrase(const Figure& figure, const std::string& adjective = "",
@@ -56,12 +34,12 @@ std::string phrase(const Figure& figure, const std::string& adjective = "",
   if (!adjective.empty()) {
     noun = adjective + " " + noun;
   }
-  if (figure.thing == "scissors") {
+  if (plural_only(figure.thing)) {
     return noun;
   }
-  if (figure.thing == "bread") {
-    return adjective.empty() ? noun
-                             : with_article(noun.substr(0, noun.size() - 5) + "loaf of bread");
+  if (const std::string measure = measure_of(figure.thing); !measure.empty()) {
+    const std::string before = noun.substr(0, noun.size() - figure.thing.size());
+    return adjective.empty() ? noun : with_article(before + measure + " of " + figure.thing);
   }
   if (figure.thing == "sun" && figure.colour.empty() && adjective.empty()) {
     return "the sun";
@@ -95,9 +73,29 @@ std::string relation_words(const std::string& relation, Random& random) {
   return relation;
 }
 
+/// A figure's phrase with the word that is written on it, if any.
+std::string spoken(const Figure& figure, Random& random, const std::string& adjective = "",
+                   bool spell_one = false) {
+  const std::string text = phrase(figure, adjective, spell_one);
+  if (figure.text.empty()) {
+    return text;
+  }
+  return text + " " +
+         fmt::format(fmt::runtime(one_of(random, {"that says \"{}\"", "that says {}",
+                                                  "with the word \"{}\" on it", "reading \"{}\""})),
+                     figure.text);
+}
+
+std::string in_weather(const Scene& scene) {
+  return scene.weather.empty() ? "" : " " + scene.weather;
+}
+
 std::string style_words(const std::string& style, Random& random) {
   if (style == "shaded") {
     return one_of(random, {"softly shaded", "drawn with soft shading"});
+  }
+  if (style == "3D") {
+    return one_of(random, {"in 3D", "rendered in 3D", "as a 3D model"});
   }
   return style == "flat" ? one_of(random, {"in a flat style", "drawn in a flat style"})
                          : one_of(random, {"with bold outlines", "drawn with bold outlines"});
@@ -119,15 +117,19 @@ bool counted(const Scene& scene) {
 }
 
 std::string short_pair(const Scene& scene, Random& random) {
-  const std::string a = phrase(scene.figures[0], "", counted(scene));
-  const std::string b = phrase(scene.figures[1], "", counted(scene));
+  const std::string a = spoken(scene.figures[0], random, "", counted(scene));
+  const std::string b = spoken(scene.figures[1], random, "", counted(scene));
   const bool plain = scene.relation == "next to" && (counted(scene) || random.chance(0.75));
   return plain ? a + " and " + b : a + " " + relation_words(scene.relation, random) + " " + b;
 }
 
 std::string short_single(const Scene& scene, Random& random) {
   const Figure& figure = scene.figures[0];
-  const bool plain = figure.count == 1 && figure.thing != "bread" && figure.thing != "scissors";
+  if (!figure.text.empty()) {
+    return spoken(figure, random);
+  }
+  const bool plain =
+      figure.count == 1 && measure_of(figure.thing).empty() && !plural_only(figure.thing);
   if (plain && !figure.colour.empty() && random.chance(0.3)) {
     return coloured_phrase(figure, random);
   }
@@ -186,6 +188,9 @@ std::string World::short_caption(const Scene& scene, Random& random) const {
     text += (sits ? one_of(random, {" sitting ", " standing "}) : " ") +
             std::string(random.chance(0.6) ? place.short_name : place.name);
   }
+  if (!scene.weather.empty() && random.chance(0.6)) {
+    text += in_weather(scene);
+  }
   if (random.chance(0.08)) {
     text = one_of(random, {"an illustration of ", "a picture of ", "a drawing of "}) + text;
   }
@@ -207,16 +212,20 @@ std::string World::descriptive_caption(const Scene& scene, Random& random) const
     const std::string size = figure.count > 1         ? ""
                              : scene.size == "medium" ? "medium sized"
                                                       : scene.size;
-    text = fmt::format("{} {}, {}. {}", phrase(figure, size), place.name, style,
-                       arrangement(scene, *sprites_));
+    text = fmt::format("{} {}{}, {}. {}", spoken(figure, random, size), place.name,
+                       in_weather(scene), style, arrangement(scene, *sprites_));
   } else {
     const bool spelled = counted(scene);
-    text = fmt::format("{} {} {} {}, {}. {}", phrase(scene.figures[0], "", spelled),
-                       relation_words(scene.relation, random),
-                       phrase(scene.figures[1], "", spelled), place.name, style,
-                       random.chance(0.5) ? sides(scene, *sprites_) : colours_again(scene));
+    const std::string first = spoken(scene.figures[0], random, "", spelled);
+    const std::string relation = relation_words(scene.relation, random);
+    const std::string second = spoken(scene.figures[1], random, "", spelled);
+    text =
+        fmt::format("{} {} {} {}{}, {}. {}", first, relation, second, place.name, in_weather(scene),
+                    style, random.chance(0.5) ? sides(scene, *sprites_) : colours_again(scene));
   }
-  return capitalised(text) + random.pick(place.details);
+  const auto& details =
+      scene.weather.empty() ? place.details : weather_named(scene.weather).details;
+  return capitalised(text) + random.pick(details);
 }
 
 }  // namespace longhand

@@ -40,7 +40,7 @@ class Layout {
       side_by_side();
     }
     for (Box& box : boxes_) {
-      box.flipped = random_.chance(0.3);
+      box.flipped = random_.chance(0.3) && figure(box.figure).text.empty();
       box.centre = std::clamp(box.centre, edge + box.width / 2, 1 - edge - box.width / 2);
       box.base = std::clamp(box.base, edge + box.height, 1 - edge);
     }
@@ -170,6 +170,9 @@ void check(const Scene& scene) {
     if (figure.count < 1 || figure.count > 4) {
       fail(Kind::invalid_argument, "a figure's count is 1 to 4, {} has {}", figure.thing,
            figure.count);
+    }
+    if (!figure.text.empty() && figure.thing != "sign") {
+      fail(Kind::invalid_argument, "words stand on signs, not on {}", figure.thing);
     }
   }
   const bool known =

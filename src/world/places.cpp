@@ -1,77 +1,12 @@
 #include "world/places.h"
 
 #include <algorithm>
-#include <cmath>
-#include <map>
 
 #include "core/error.h"
+#include "world/weather.h"
 
 namespace longhand {
 namespace {
-
-struct Colour {
-  float r, g, b;
-};
-
-Colour mix(const Colour& a, const Colour& b, float t) {
-  return {a.r + (b.r - a.r) * t, a.g + (b.g - a.g) * t, a.b + (b.b - a.b) * t};
-}
-
-void blend(Canvas& canvas, int x, int y, const Colour& colour, float alpha) {
-  if (x < 0 || y < 0 || x >= canvas.size || y >= canvas.size) {
-    return;
-  }
-  float* p = &canvas.pixels[(static_cast<std::size_t>(y) * canvas.size + x) * 3];
-  p[0] += (colour.r - p[0]) * alpha;
-  p[1] += (colour.g - p[1]) * alpha;
-  p[2] += (colour.b - p[2]) * alpha;
-}
-
-/// A vertical gradient between two heights (shares of the picture).
-void gradient(Canvas& canvas, double from, double to, const Colour& top, const Colour& bottom) {
-  const int y0 = static_cast<int>(from * canvas.size), y1 = static_cast<int>(to * canvas.size);
-  for (int y = y0; y < y1; ++y) {
-    const Colour colour = mix(top, bottom, static_cast<float>(y - y0) / std::max(1, y1 - y0 - 1));
-    for (int x = 0; x < canvas.size; ++x) {
-      blend(canvas, x, y, colour, 1);
-    }
-  }
-}
-
-/// An ellipse with a soft edge; all in shares of the picture.
-void ellipse(Canvas& canvas, double cx, double cy, double rx, double ry, const Colour& colour,
-             double alpha, double softness = 0.15) {
-  const double n = canvas.size;
-  for (int y = static_cast<int>((cy - ry * 1.3) * n); y <= (cy + ry * 1.3) * n; ++y) {
-    for (int x = static_cast<int>((cx - rx * 1.3) * n); x <= (cx + rx * 1.3) * n; ++x) {
-      const double dx = (x + 0.5 - cx * n) / (rx * n), dy = (y + 0.5 - cy * n) / (ry * n);
-      const double inside = (1 + softness - std::sqrt(dx * dx + dy * dy)) / (2 * softness);
-      if (inside > 0) {
-        blend(canvas, x, y, colour, static_cast<float>(alpha * std::min(1.0, inside)));
-      }
-    }
-  }
-}
-
-void rectangle(Canvas& canvas, double x0, double y0, double x1, double y1, const Colour& colour) {
-  for (int y = static_cast<int>(y0 * canvas.size); y < static_cast<int>(y1 * canvas.size); ++y) {
-    for (int x = static_cast<int>(x0 * canvas.size); x < static_cast<int>(x1 * canvas.size); ++x) {
-      blend(canvas, x, y, colour, 1);
-    }
-  }
-}
-
-/// A triangle standing on `base`, its tip at (cx, top).
-void peak(Canvas& canvas, double cx, double top, double base, double half_width,
-          const Colour& colour) {
-  const double n = canvas.size;
-  for (int y = static_cast<int>(top * n); y < static_cast<int>(base * n); ++y) {
-    const double half = half_width * (y / n - top) / (base - top);
-    for (int x = static_cast<int>((cx - half) * n); x < static_cast<int>((cx + half) * n); ++x) {
-      blend(canvas, x, y, colour, 1);
-    }
-  }
-}
 
 void clouds(Canvas& canvas, Random& random) {
   for (int i = random.below(3); i > 0; --i) {
@@ -193,6 +128,91 @@ void room(Canvas& canvas, Random& random) {
   gradient(canvas, 0.67, 1, {0.70F, 0.52F, 0.36F}, {0.58F, 0.41F, 0.27F});
 }
 
+void lake(Canvas& canvas, Random& random) {
+  gradient(canvas, 0, 0.50, day_top, day_low);
+  clouds(canvas, random);
+  for (const double x : {0.1, 0.5, 0.9}) {
+    ellipse(canvas, x + random.uniform(-0.1, 0.1), 0.52, 0.32, random.uniform(0.06, 0.13),
+            {0.36F, 0.56F, 0.38F}, 1, 0.02);
+  }
+  gradient(canvas, 0.50, 1, {0.42F, 0.70F, 0.84F}, {0.14F, 0.42F, 0.64F});
+  for (int i = 0; i < 12; ++i) {
+    const double x = random.uniform(), y = random.uniform(0.55, 0.98);
+    line(canvas, x, y, x + random.uniform(0.06, 0.14), y, 0.008, {0.75F, 0.90F, 0.96F}, 0.7F);
+  }
+}
+
+void kitchen(Canvas& canvas, Random&) {
+  gradient(canvas, 0, 0.64, {0.82F, 0.92F, 0.94F}, {0.76F, 0.88F, 0.90F});
+  for (double at = 0; at < 1; at += 0.125) {
+    line(canvas, at, 0, at, 0.64, 0.008, {0.97F, 0.99F, 0.99F}, 1);
+    line(canvas, 0, at * 0.64, 1, at * 0.64, 0.008, {0.97F, 0.99F, 0.99F}, 1);
+  }
+  constexpr Colour red{0.82F, 0.20F, 0.20F}, pale{0.97F, 0.94F, 0.90F};
+  for (int row = 0; row < 4; ++row) {
+    for (int column = 0; column < 10; ++column) {
+      rectangle(canvas, column * 0.1, 0.64 + row * 0.09, (column + 1) * 0.1, 0.73 + row * 0.09,
+                (row + column) % 2 == 0 ? mix(red, pale, 0.25F) : pale);
+    }
+  }
+}
+
+void space(Canvas& canvas, Random& random) {
+  gradient(canvas, 0, 1, {0.02F, 0.02F, 0.07F}, {0.10F, 0.05F, 0.18F});
+  for (int i = 0; i < 44; ++i) {
+    const double r = random.uniform(0.004, 0.010);
+    ellipse(canvas, random.uniform(), random.uniform(), r, r, {1, 1, 0.95F}, 0.9);
+  }
+  ellipse(canvas, random.uniform(0.2, 0.8), 1.22, 0.62, 0.40, {0.24F, 0.50F, 0.78F}, 1, 0.02);
+}
+
+void open_sky(Canvas& canvas, Random& random) {
+  gradient(canvas, 0, 1, {0.25F, 0.55F, 0.90F}, {0.75F, 0.90F, 1});
+  for (int i = 0; i < 5; ++i) {
+    const double x = random.uniform(), y = 0.1 + 0.19 * i + random.uniform(-0.04, 0.04);
+    for (const double offset : {-0.09, 0.0, 0.09}) {
+      ellipse(canvas, x + offset, y - (offset == 0 ? 0.03 : 0), 0.09, 0.045, {1, 1, 1}, 0.8, 0.3);
+    }
+  }
+}
+
+void flowers(Canvas& canvas, Random& random) {
+  meadow(canvas, random);
+  constexpr Colour petals[] = {
+      {0.95F, 0.30F, 0.35F}, {1, 0.85F, 0.25F}, {0.98F, 0.98F, 1}, {0.75F, 0.45F, 0.90F}};
+  for (int i = 0; i < 60; ++i) {
+    const double y = random.uniform(0.64, 0.99), r = 0.008 + 0.03 * (y - 0.64);
+    ellipse(canvas, random.uniform(), y, r, r, petals[random.below(4)], 1);
+  }
+}
+
+void farm(Canvas& canvas, Random& random) {
+  gradient(canvas, 0, 0.62, day_top, day_low);
+  clouds(canvas, random);
+  gradient(canvas, 0.62, 1, {0.88F, 0.78F, 0.42F}, {0.66F, 0.55F, 0.26F});
+  const double x = random.chance(0.5) ? 0.17 : 0.83;
+  constexpr Colour wall{0.72F, 0.18F, 0.16F}, frame{0.97F, 0.95F, 0.92F};
+  peak(canvas, x, 0.20, 0.36, 0.18, {0.42F, 0.24F, 0.20F});
+  rectangle(canvas, x - 0.14, 0.34, x + 0.14, 0.63, wall);
+  rectangle(canvas, x - 0.06, 0.44, x + 0.06, 0.63, frame);
+  rectangle(canvas, x - 0.045, 0.455, x + 0.045, 0.63, mix(wall, {0, 0, 0}, 0.3F));
+  for (double post = 0.02; post < 1; post += 0.12) {
+    rectangle(canvas, post, 0.57, post + 0.02, 0.68, frame);
+  }
+  rectangle(canvas, 0, 0.595, 1, 0.61, frame);
+  rectangle(canvas, 0, 0.635, 1, 0.65, frame);
+}
+
+void stage(Canvas& canvas, Random&) {
+  gradient(canvas, 0, 0.70, {0.34F, 0.06F, 0.10F}, {0.46F, 0.08F, 0.12F});
+  for (int i = 0; i < 14; ++i) {
+    const double x = i / 13.0;
+    ellipse(canvas, x, 0.3, 0.022, 0.46, {0.72F, 0.14F, 0.18F}, 0.8, 0.7);
+  }
+  gradient(canvas, 0.70, 1, {0.66F, 0.44F, 0.26F}, {0.46F, 0.29F, 0.16F});
+  ellipse(canvas, 0.5, 0.87, 0.42, 0.10, {1, 0.93F, 0.72F}, 0.55, 0.5);
+}
+
 }  // namespace
 
 const std::vector<Place>& all_places() {
@@ -202,17 +222,20 @@ const std::vector<Place>& all_places() {
        {"The grass is green and the sky is blue.", "Green grass lies under a clear blue sky.",
         "The sky above the grass is light blue."},
        false,
+       true,
        meadow},
       {"on a sandy beach",
        "on the beach",
        {"The sand is yellow and the blue sea lies behind.", "Behind the pale sand is the blue sea.",
         "The sea is calm and the sky is light blue."},
        false,
+       true,
        beach},
       {"on a snowy field",
        "in the snow",
        {"Snow is falling and the ground is white.", "The ground is covered in white snow.",
         "White snowflakes fall from a pale sky."},
+       false,
        false,
        snow},
       {"under a starry night sky",
@@ -220,12 +243,14 @@ const std::vector<Place>& all_places() {
        {"The sky is dark blue and full of stars.", "Small stars shine in the dark blue sky.",
         "The night is dark and the stars are bright."},
        false,
+       false,
        night},
       {"under the sea",
        "under the sea",
        {"The water is blue with bubbles and a sandy floor.", "Bubbles rise in the blue water.",
         "The deep water is blue above the sand."},
        true,
+       false,
        sea},
       {"on a city street",
        "on the street",
@@ -233,6 +258,7 @@ const std::vector<Place>& all_places() {
         "The road is dark gray and buildings stand behind it.",
         "Behind the road is a row of gray buildings."},
        false,
+       true,
        street},
       {"on a wooden table",
        "on a table",
@@ -240,12 +266,14 @@ const std::vector<Place>& all_places() {
         "The brown wood is smooth and the wall is plain.",
         "Behind the brown table is a plain cream wall."},
        false,
+       false,
        table},
       {"in a desert",
        "in the desert",
        {"The sand is orange and the sky is warm.", "A dune of sand rises under a warm orange sky.",
         "The sky glows orange over the sand."},
        false,
+       true,
        desert},
       {"in a forest",
        "in a forest",
@@ -253,11 +281,13 @@ const std::vector<Place>& all_places() {
         "Tall dark green pines stand in the background.",
         "The background is full of dark green trees."},
        false,
+       true,
        forest},
       {"on a plain white background",
        "on a white background",
        {"The background is white and empty.", "There is nothing else on the white background.",
         "The background is plain and bright."},
+       false,
        false,
        studio},
       {"in the snowy mountains",
@@ -266,6 +296,7 @@ const std::vector<Place>& all_places() {
         "Behind the grass are gray mountains with snow on top.",
         "White tops of mountains rise into the blue sky."},
        false,
+       true,
        mountains},
       {"in a living room",
        "in a living room",
@@ -273,7 +304,58 @@ const std::vector<Place>& all_places() {
         "The floor is brown wood and the wall has a window.",
         "The wall is pale blue with a white window."},
        false,
+       false,
        room},
+      {"on a calm lake",
+       "on a lake",
+       {"The water is blue and green hills lie behind.",
+        "Behind the blue water are low green hills.", "The lake is calm under a light blue sky."},
+       false,
+       true,
+       lake},
+      {"on a kitchen table",
+       "on the kitchen table",
+       {"The tablecloth has red and white squares.",
+        "Behind the checkered cloth is a wall of pale tiles.",
+        "The cloth is red and white and the tiles are pale blue."},
+       false,
+       false,
+       kitchen},
+      {"in outer space",
+       "in space",
+       {"Space is black and full of stars.", "A blue planet lies below in the dark.",
+        "Stars shine in the black space above a blue planet."},
+       true,
+       false,
+       space},
+      {"high in the blue sky",
+       "in the sky",
+       {"White clouds float all around.", "The sky is blue with many white clouds.",
+        "Soft white clouds are above and below."},
+       true,
+       false,
+       open_sky},
+      {"in a field of flowers",
+       "among flowers",
+       {"Red, yellow and white flowers grow in the grass.",
+        "The grass is full of small bright flowers.", "Colorful flowers cover the green field."},
+       false,
+       true,
+       flowers},
+      {"on a farm",
+       "on a farm",
+       {"A red barn and a white fence stand behind.", "Behind the yellow field is a red barn.",
+        "There is a white fence in front of a red barn."},
+       false,
+       true,
+       farm},
+      {"on a stage",
+       "on stage",
+       {"Red curtains hang behind the wooden floor.", "The curtains are red and the floor is lit.",
+        "A bright light falls on the wooden stage."},
+       false,
+       false,
+       stage},
   };
   return places;
 }
@@ -288,38 +370,12 @@ const Place& place_named(const std::string& name) {
   return *found;
 }
 
-const std::vector<std::string>& usual_places(const std::string& kind) {
-  static const std::string meadow_name = "on a green meadow", beach_name = "on a sandy beach",
-                           snow_name = "on a snowy field", night_name = "under a starry night sky",
-                           sea_name = "under the sea", street_name = "on a city street",
-                           table_name = "on a wooden table", desert_name = "in a desert",
-                           forest_name = "in a forest", white_name = "on a plain white background",
-                           mountains_name = "in the snowy mountains",
-                           room_name = "in a living room";
-  static const std::map<std::string, std::vector<std::string>> usual = {
-      {"animal",
-       {meadow_name, meadow_name, meadow_name, white_name, white_name, forest_name, snow_name,
-        street_name, desert_name, mountains_name, room_name}},
-      {"flyer", {meadow_name, meadow_name, white_name, forest_name, mountains_name, beach_name}},
-      {"swimmer", {sea_name, sea_name, sea_name, sea_name, white_name, beach_name}},
-      {"food", {table_name, table_name, table_name, white_name, white_name, meadow_name}},
-      {"vehicle",
-       {street_name, street_name, street_name, white_name, meadow_name, beach_name, desert_name,
-        mountains_name}},
-      {"aircraft", {mountains_name, meadow_name, white_name, night_name, desert_name, beach_name}},
-      {"object",
-       {table_name, table_name, white_name, white_name, room_name, room_name, meadow_name}},
-      {"plant", {meadow_name, meadow_name, white_name, mountains_name, desert_name, beach_name}},
-      {"building",
-       {meadow_name, meadow_name, mountains_name, snow_name, beach_name, night_name, desert_name}},
-      {"sky", {meadow_name, beach_name, mountains_name, night_name, white_name, snow_name}},
-  };
-  return usual.at(kind);
-}
-
-Canvas painted(const Place& place, int size, Random& random) {
+Canvas painted(const Place& place, const std::string& weather, int size, Random& random) {
   Canvas fine{2 * size, std::vector<float>(static_cast<std::size_t>(size) * size * 12)};
   place.paint(fine, random);
+  if (!weather.empty()) {
+    weather_named(weather).paint(fine, random);
+  }
   Canvas canvas{size, std::vector<float>(static_cast<std::size_t>(size) * size * 3)};
   const auto row = static_cast<std::size_t>(fine.size) * 3;
   for (int y = 0; y < size; ++y) {

@@ -146,7 +146,7 @@ const std::vector<std::string>& colour_words() {
   return names;
 }
 
-Body find_body(const Sprite& sprite) {
+Body find_body(const Sprite& sprite, double share) {
   std::array<float, 36> histogram{};
   float area = 0, dark = 0, gray = 0, white = 0;
   for_each_pixel(sprite.pixels, [&](const float*, const Lab& lab, float alpha) {
@@ -164,17 +164,17 @@ Body find_body(const Sprite& sprite) {
   std::ranges::stable_sort(shares, std::greater{}, &Share::area);
   Body body;
   float covered = 0;
-  for (const Share& share : shares) {
-    if (covered >= 0.45F * area) {
+  for (const Share& each : shares) {
+    if (covered >= static_cast<float>(share) * area) {
       break;
     }
-    covered += share.area;
-    if (share.hue >= 0) {
-      body.hues.push_back(static_cast<float>(share.hue));
+    covered += each.area;
+    if (each.hue >= 0) {
+      body.hues.push_back(static_cast<float>(each.hue));
     }
-    body.dark |= share.hue == dark_share;
-    body.gray |= share.hue == gray_share;
-    body.white |= share.hue == white_share;
+    body.dark |= each.hue == dark_share;
+    body.gray |= each.hue == gray_share;
+    body.white |= each.hue == white_share;
   }
   float sum = 0, total = 1e-6F;
   for_each_pixel(sprite.pixels, [&](const float*, const Lab& lab, float alpha) {

@@ -5,12 +5,42 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/files.h"
+#include "nn/parallel.h"
 
 namespace longhand {
 namespace {
 
 constexpr int master_size = 192;
-const std::string outlined_style = "bold outline";
+
+/// A style's file under data/sprites; bold outlines are drawn around the flat sprites.
+struct StyleFile {
+  const char* style;
+  const char* file;
+  bool outlined;
+  /// Of a sprite, what its body makes up at least: more where light colours a body in many hues.
+  double body_share;
+};
+constexpr StyleFile style_files[] = {{"shaded", "noto.json", false, 0.45},
+                                     {"flat", "fluent_flat.json", false, 0.45},
+                                     {"bold outline", "fluent_flat.json", true, 0.45},
+                                     {"3D", "fluent_3d.json", false, 0.62}};
+
+const StyleFile& file_of(const std::string& style) {
+  const auto* found = std::ranges::find(style_files, style, &StyleFile::style);
+  if (found == std::end(style_files)) {
+    fail(Kind::invalid_argument, "{} is not one of the styles that things are drawn in", style);
+  }
+  return *found;
+}
+
+nlohmann::json parsed(const fs::path& path) {
+  try {
+    return nlohmann::json::parse(read_file(path));
+  } catch (const nlohmann::json::exception& error) {
+    fail(Kind::corrupt, "{}: {}", path.string(), error.what());
+  }
+}
 
 Sprite from_image(const Image& image) {
   Sprite sprite(image.width, image.height);
@@ -130,37 +160,116 @@ Sprite outlined(const Sprite& sprite, double radius, int margin) {
   return result;
 }
 
-}  // namespace
+/// A style's drawings: SVG, or cells of one picture, and those of the project's own.
+class SpriteSource {
+ public:
+  explicit SpriteSource(const std::string& style)
+      : style_(style),
+        path_(home() / "data" / "sprites" / file_of(style).file),
+        set_(parsed(path_)),
+        own_(parsed(path_.parent_path() / "own.json")) {
+    if (set_.contains("picture")) {
+      rendered_ = read_image(path_.parent_path() / field<std::string>(set_, "picture"));
+    }
+  }
 
-SpriteSet::SpriteSet() : styles_{"shaded", "flat", outlined_style} {
-  for (const char* style : {"shaded", "flat"}) {
-    const fs::path path = home() / "data" / "sprites" / (std::string(style) + ".json");
-    const auto json = nlohmann::json::parse(read_file(path), nullptr, false);
-    try {
-      for (const auto& [thing, entry] : json.at("sprites").items()) {
-        kinds_[thing] = entry.at("kind").get<std::string>();
-        Sprite sprite = cropped(from_image(
-            rasterize_svg(entry.at("svg").get<std::string>(), master_size, master_size)));
-        if (sprite.width == 0) {
-          fail(Kind::corrupt, "{}: the picture of {} is empty", path.string(), thing);
-        }
-        const Body body = find_body(sprite);
-        const double rest = resting_point(sprite);
-        masters_[style].emplace(thing, Master{std::move(sprite), body, rest});
+  std::string kind(const std::string& thing) const {
+    return field<std::string>(entry(thing), "kind");
+  }
+
+  Sprite picture(const std::string& thing) const {
+    Sprite sprite = cropped(from_image(image(thing)));
+    if (sprite.width == 0) {
+      fail(Kind::corrupt, "{}: the picture of {} is empty", path_.string(), thing);
+    }
+    return sprite;
+  }
+
+ private:
+  const nlohmann::json& entry(const std::string& thing) const {
+    for (const nlohmann::json* set : {&set_, &own_}) {
+      const auto sprites = set->find("sprites");
+      if (sprites != set->end() && sprites->contains(thing)) {
+        return sprites->at(thing);
       }
+    }
+    fail(Kind::corrupt, "{} has no {}; setup/sprites.py writes it", path_.string(), thing);
+  }
+
+  template <class Value>
+  Value field(const nlohmann::json& from, const char* name) const {
+    try {
+      return from.at(name).get<Value>();
     } catch (const nlohmann::json::exception& error) {
-      fail(Kind::corrupt, "{}: expected what setup/sprites.py writes: {}", path.string(),
+      fail(Kind::corrupt, "{}: expected what setup/sprites.py writes: {}", path_.string(),
            error.what());
     }
   }
-  for (const auto& [thing, kind] : kinds_) {
-    for (const char* style : {"shaded", "flat"}) {
-      if (!masters_[style].contains(thing)) {
-        fail(Kind::corrupt, "data/sprites/{}.json has no {}, the other style has", style, thing);
-      }
+
+  /// RGBA, master_size a side.
+  Image image(const std::string& thing) const {
+    const nlohmann::json& about = entry(thing);
+    if (!about.contains("svg")) {
+      return resize(cell(field<int>(about, "cell")), master_size, master_size);
     }
-    things_.push_back(thing);
+    const bool own = about.at("svg").is_object();
+    const char* source_style = file_of(style_).outlined ? "flat" : file_of(style_).style;
+    return rasterize_svg(
+        own ? field<std::string>(about.at("svg"), source_style) : field<std::string>(about, "svg"),
+        master_size, master_size);
   }
+
+  Image cell(int number) const {
+    const int side = field<int>(set_, "cell"), columns = field<int>(set_, "columns");
+    const bool sound = side > 0 && columns > 0 && number >= 0 && rendered_.channels == 4;
+    const int left = sound ? number % columns * side : 0, top = sound ? number / columns * side : 0;
+    if (!sound || left + side > rendered_.width || top + side > rendered_.height) {
+      fail(Kind::corrupt, "{}: cell {} lies beyond its picture", path_.string(), number);
+    }
+    Image image(side, side, 4);
+    const auto row = static_cast<std::size_t>(side) * 4;
+    for (int y = 0; y < side; ++y) {
+      std::copy_n(
+          &rendered_.pixels[(static_cast<std::size_t>(top + y) * rendered_.width + left) * 4], row,
+          &image.pixels[static_cast<std::size_t>(y) * row]);
+    }
+    return image;
+  }
+
+  std::string style_;
+  fs::path path_;
+  nlohmann::json set_, own_;
+  Image rendered_;
+};
+
+}  // namespace
+
+SpriteSet::SpriteSet(const std::vector<std::string>& things, std::vector<std::string> styles)
+    : styles_(std::move(styles)) {
+  for (const std::string& style : styles_) {
+    if (!masters_.contains(file_of(style).file)) {
+      load(style, things);
+    }
+  }
+}
+
+void SpriteSet::load(const std::string& style, const std::vector<std::string>& things) {
+  const SpriteSource source(style);
+  std::map<std::string, Master>& masters = masters_[file_of(style).file];
+  std::vector<std::pair<const std::string*, Master*>> wanted;
+  for (const std::string& thing : things) {
+    kinds_[thing] = source.kind(thing);
+    wanted.emplace_back(&thing, &masters[thing]);
+  }
+  parallel_for(static_cast<std::int64_t>(wanted.size()), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const auto& [thing, into] = wanted[static_cast<std::size_t>(i)];
+      Sprite sprite = source.picture(*thing);
+      const Body body = find_body(sprite, file_of(style).body_share);
+      const double rest = resting_point(sprite);
+      *into = {std::move(sprite), body, rest};
+    }
+  });
 }
 
 const std::string& SpriteSet::kind(const std::string& thing) const {
@@ -178,7 +287,7 @@ const SpriteSet::Master& SpriteSet::master(const std::string& thing,
     fail(Kind::invalid_argument, "{} is not one of the world's styles", style);
   }
   kind(thing);  // throws for what is not there
-  return masters_.at(style == outlined_style ? "flat" : style).at(thing);
+  return masters_.at(file_of(style).file).at(thing);
 }
 
 double SpriteSet::aspect(const std::string& thing, const std::string& style) const {
@@ -194,7 +303,7 @@ Sprite SpriteSet::drawn(const std::string& thing, const std::string& style,
                         const std::string& colour, int width, int height) const {
   const Master& from = master(thing, style);
   const double radius = outline_radius(width, height);
-  const int margin = style == outlined_style ? static_cast<int>(std::ceil(radius)) : 0;
+  const int margin = file_of(style).outlined ? static_cast<int>(std::ceil(radius)) : 0;
   Sprite sprite =
       resized(from.sprite, std::max(2, width - 2 * margin), std::max(2, height - 2 * margin));
   if (!colour.empty()) {

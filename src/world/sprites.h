@@ -33,8 +33,8 @@ struct Body {
   float lightness = 0;  // the body's mean, in OKLab
 };
 
-/// The classes of colour that cover the most of a sprite, as many as make up 45 % of it.
-Body find_body(const Sprite& sprite);
+/// The classes of colour that cover the most of a sprite, as many as make up a share of it.
+Body find_body(const Sprite& sprite, double share);
 
 /// Gives a sprite's body the colour of a word, its shading kept. Throws invalid_argument.
 void recolour(Sprite& sprite, const Body& body, const std::string& colour);
@@ -42,13 +42,11 @@ void recolour(Sprite& sprite, const Body& body, const std::string& colour);
 /// The colour words, in the order that World::colours() gives.
 const std::vector<std::string>& colour_words();
 
-/// The sprite set under data/sprites: style → thing → sprite, cropped to what is drawn.
+/// Sprites from data/sprites: style → thing → sprite, cropped to what is drawn.
 class SpriteSet {
  public:
-  /// Throws not_found, corrupt.
-  SpriteSet();
-  const std::vector<std::string>& things() const { return things_; }
-  const std::vector<std::string>& styles() const { return styles_; }
+  /// Rasterises what a world needs. Throws not_found, corrupt; invalid_argument for a style.
+  SpriteSet(const std::vector<std::string>& things, std::vector<std::string> styles);
   /// "animal", "flyer", "food"…
   const std::string& kind(const std::string& thing) const;
   /// Width over height.
@@ -65,11 +63,12 @@ class SpriteSet {
     Body body;
     double rest;
   };
+  void load(const std::string& style, const std::vector<std::string>& things);
   const Master& master(const std::string& thing, const std::string& style) const;
 
-  std::vector<std::string> things_, styles_;
+  std::vector<std::string> styles_;
   std::map<std::string, std::string> kinds_;
-  std::map<std::string, std::map<std::string, Master>> masters_;
+  std::map<std::string, std::map<std::string, Master>> masters_;  // of the styles that have a file
 };
 
 }  // namespace longhand

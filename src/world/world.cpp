@@ -2,15 +2,20 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 
 #include "core/error.h"
 #include "world/layout.h"
+#include "world/lettering.h"
+#include "world/nouns.h"
 #include "world/places.h"
 #include "world/sprites.h"
+#include "world/vocabulary.h"
 
 namespace longhand {
 namespace {
+
+const std::string sign = "sign";  // the thing that bears words
+constexpr double sign_share = 0.09, weather_share = 0.3;
 
 /// FNV-1a: the same on every machine, unlike std::hash.
 std::uint32_t stable_hash(const std::string& text) {
@@ -19,21 +24,6 @@ std::uint32_t stable_hash(const std::string& text) {
     hash = (hash ^ static_cast<std::uint8_t>(c)) * 16777619U;
   }
   return hash;
-}
-
-/// How often two figures stand how: mostly as people ask for.
-std::string likely_relation(Random& random) {
-  static const std::vector<std::string> drawn_from = {
-      "next to", "next to",  "next to",  "next to",     "next to", "left of", "left of",
-      "left of", "right of", "right of", "right of",    "on",      "on",      "on",
-      "under",   "above",    "below",    "in front of", "behind",  "behind"};
-  return random.pick(drawn_from);
-}
-
-/// Things of which nobody speaks in twos.
-bool uncountable(const std::string& thing) {
-  return thing == "bread" || thing == "broccoli" || thing == "sun" || thing == "moon" ||
-         thing == "rainbow" || thing == "scissors";
 }
 
 void paint_shadow(Canvas& canvas, double centre, double base, double width) {
@@ -76,18 +66,18 @@ void paint_sprite(Canvas& canvas, const Sprite& sprite, const Box& box) {
 
 }  // namespace
 
-World::World() : sprites_(std::make_unique<SpriteSet>()) {
-  for (const Place& place : all_places()) {
-    places_.emplace_back(place.name);
-  }
-}
+World::World(const std::string& name)
+    : vocabulary_(std::make_unique<Vocabulary>(Vocabulary::load(name))),
+      sprites_(std::make_unique<SpriteSet>(vocabulary_->things, vocabulary_->styles)) {}
 
 World::~World() = default;
 
-const std::vector<std::string>& World::things() const { return sprites_->things(); }
-const std::vector<std::string>& World::styles() const { return sprites_->styles(); }
-const std::vector<std::string>& World::places() const { return places_; }
-const std::vector<std::string>& World::colours() const { return colour_words(); }
+const std::vector<std::string>& World::things() const { return vocabulary_->things; }
+const std::vector<std::string>& World::styles() const { return vocabulary_->styles; }
+const std::vector<std::string>& World::places() const { return vocabulary_->places; }
+const std::vector<std::string>& World::weather() const { return vocabulary_->weather; }
+const std::vector<std::string>& World::words() const { return vocabulary_->words; }
+const std::vector<std::string>& World::colours() { return colour_words(); }
 
 const std::vector<std::string>& World::relations() {
   static const std::vector<std::string> relations = {
@@ -95,16 +85,41 @@ const std::vector<std::string>& World::relations() {
   return relations;
 }
 
-bool World::held_out(const Scene& scene) {
-  const auto chosen = [](const std::string& key) { return stable_hash(key) % 20 == 0; };
-  for (const Figure& figure : scene.figures) {
-    if (!figure.colour.empty() && chosen(figure.colour + " " + figure.thing)) {
+bool World::held_out(const Scene& scene) const {
+  const auto chosen = [&](const char* kind, bool applies, const std::string& key) {
+    return applies && vocabulary_->held_out.contains(kind) && stable_hash(key) % 20 == 0;
+  };
+  for (const Figure& f : scene.figures) {
+    if (chosen("colour", !f.colour.empty(), f.colour + " " + f.thing) ||
+        chosen("count", f.count > 1, fmt::format("{} {}", f.count, f.thing)) ||
+        chosen("place", true, f.thing + " " + scene.place) ||
+        chosen("style", true, f.thing + " " + scene.style) ||
+        chosen("word", !f.text.empty(), f.text + " " + scene.place)) {
       return true;
     }
   }
   return scene.figures.size() == 2 &&
-         chosen(std::min(scene.figures[0].thing, scene.figures[1].thing) + "+" +
-                std::max(scene.figures[0].thing, scene.figures[1].thing));
+         chosen("pair", true,
+                std::min(scene.figures[0].thing, scene.figures[1].thing) + "+" +
+                    std::max(scene.figures[0].thing, scene.figures[1].thing));
+}
+
+/// Makes a figure a sign more often than other things are met, and gives signs their words: shorter
+/// ones beside another figure, where there is less room.
+void World::put_signs(Scene& scene, Random& random) const {
+  if (words().empty()) {
+    return;
+  }
+  const int figures = static_cast<int>(scene.figures.size());
+  if (random.chance(sign_share)) {
+    scene.figures[static_cast<std::size_t>(random.below(figures))].thing = sign;
+  }
+  for (Figure& figure : scene.figures) {
+    while (figure.thing == sign &&
+           (figure.text.empty() || (figures > 1 && figure.text.size() > Vocabulary::short_word))) {
+      figure.text = random.pick(words());
+    }
+  }
 }
 
 Scene World::any_scene(Random& random) const {
@@ -113,7 +128,7 @@ Scene World::any_scene(Random& random) const {
   scene.figures.push_back({random.pick(things()), "", 1});
   if (pair) {
     scene.figures.push_back({random.pick(things()), "", 1});
-    scene.relation = likely_relation(random);
+    scene.relation = random.pick(vocabulary_->relations);
     if (stand_side_by_side(scene.relation) && random.chance(0.3)) {
       scene.figures[0].count = 1 + random.below(3);
       scene.figures[1].count = 1 + random.below(3);
@@ -121,6 +136,7 @@ Scene World::any_scene(Random& random) const {
   } else if (random.chance(0.3)) {
     scene.figures[0].count = 2 + random.below(3);
   }
+  put_signs(scene, random);
   const bool coloured = random.chance(0.45);
   for (Figure& figure : scene.figures) {
     if (coloured || random.chance(0.05)) {
@@ -133,10 +149,15 @@ Scene World::any_scene(Random& random) const {
   scene.style = random.pick(styles());
   scene.place = random.chance(0.25)
                     ? random.pick(places())
-                    : random.pick(usual_places(sprites_->kind(scene.figures[0].thing)));
+                    : random.pick(vocabulary_->usual_places(
+                          scene.figures[0].thing, sprites_->kind(scene.figures[0].thing)));
   const double size = random.uniform();
-  scene.size = size < 0.68 ? "large" : size < 0.92 || pair ? "medium" : "small";
+  const bool lettered = !scene.figures[0].text.empty();
+  scene.size = size < 0.68 || lettered ? "large" : size < 0.92 || pair ? "medium" : "small";
   scene.layout = random();
+  if (!weather().empty() && place_named(scene.place).outdoors && random.chance(weather_share)) {
+    scene.weather = random.pick(weather());
+  }
   return scene;
 }
 
@@ -145,7 +166,10 @@ Scene World::sample(Random& random) const {
     const Scene scene = any_scene(random);
     const bool distinct =
         scene.figures.size() == 1 || scene.figures[0].thing != scene.figures[1].thing;
-    if (distinct && !held_out(scene)) {
+    const bool unseen = std::ranges::any_of(scene.figures, [&](const Figure& figure) {
+      return vocabulary_->avoid.contains({figure.colour, scene.place});
+    });
+    if (distinct && !unseen && !held_out(scene)) {
       return scene;
     }
   }
@@ -153,11 +177,14 @@ Scene World::sample(Random& random) const {
 
 Image World::draw(const Scene& scene, int size) const {
   Random random({scene.layout, 2});
-  Canvas canvas = painted(place_named(scene.place), size, random);
+  Canvas canvas = painted(place_named(scene.place), scene.weather, size, random);
   for (const Box& box : lay_out(scene, *sprites_)) {
     const Figure& figure = scene.figures[static_cast<std::size_t>(box.figure)];
-    const Sprite sprite = sprites_->drawn(figure.thing, scene.style, figure.colour,
-                                          pixels(box.width, size), pixels(box.height, size));
+    Sprite sprite = sprites_->drawn(figure.thing, scene.style, figure.colour,
+                                    pixels(box.width, size), pixels(box.height, size));
+    if (!figure.text.empty()) {
+      write_on_board(sprite, figure.text);
+    }
     if (box.shadow) {
       paint_shadow(canvas, box.centre, box.base, box.width);
     }
@@ -174,24 +201,29 @@ Image World::draw(const Scene& scene, int size) const {
 nlohmann::json World::graph(const Scene& scene) {
   nlohmann::json figures = nlohmann::json::array();
   for (const Figure& figure : scene.figures) {
-    figures.push_back(
-        {{"thing", figure.thing}, {"colour", figure.colour}, {"count", figure.count}});
+    figures.push_back({{"thing", figure.thing},
+                       {"colour", figure.colour},
+                       {"count", figure.count},
+                       {"text", figure.text}});
   }
-  return {{"figures", figures},   {"relation", scene.relation}, {"style", scene.style},
-          {"place", scene.place}, {"size", scene.size},         {"layout", scene.layout}};
+  return {{"figures", figures},    {"relation", scene.relation}, {"style", scene.style},
+          {"place", scene.place},  {"weather", scene.weather},   {"size", scene.size},
+          {"layout", scene.layout}};
 }
 
 Scene World::from_graph(const nlohmann::json& graph) {
   try {
     Scene scene;
     for (const auto& figure : graph.at("figures")) {
-      scene.figures.push_back({figure.at("thing"), figure.at("colour"), figure.at("count")});
+      scene.figures.push_back(
+          {figure.at("thing"), figure.at("colour"), figure.at("count"), figure.value("text", "")});
     }
     scene.relation = graph.at("relation");
     scene.style = graph.at("style");
     scene.place = graph.at("place");
     scene.size = graph.at("size");
     scene.layout = graph.at("layout");
+    scene.weather = graph.value("weather", "");
     return scene;
   } catch (const nlohmann::json::exception& error) {
     fail(Kind::corrupt, "a scene graph is broken: {}", error.what());

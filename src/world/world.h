@@ -14,12 +14,14 @@
 namespace longhand {
 
 class SpriteSet;
+struct Vocabulary;
 
 /// One kind of thing in a scene.
 struct Figure {
-  std::string thing;   // "dog"; a name of World::things()
-  std::string colour;  // "" as the sprite is, or one of World::colours()
-  int count = 1;       // 1…4
+  std::string thing;      // "dog"; a name of World::things()
+  std::string colour;     // "" as the sprite is, or one of World::colours()
+  int count = 1;          // 1…4
+  std::string text = {};  // what is written on a sign, in capital letters; "" on all else
 };
 
 /// All that is known about a picture.
@@ -31,40 +33,53 @@ struct Scene {
   std::string place;         // one of World::places()
   std::string size;          // "small", "medium" or "large"
   std::uint64_t layout = 0;  // seed of what the words leave open: exact positions, clouds, flips
+  std::string weather = {};  // "" or one of World::weather()
 };
 
 class World {
  public:
-  /// Loads the sprite set under data/sprites. Throws not_found, corrupt.
-  World();
+  /// data/worlds/NAME.json: "small" is what the embedded model was trained on, "full" all that can
+  /// be drawn. Throws not_found, corrupt.
+  explicit World(const std::string& name = "small");
   ~World();
 
   const std::vector<std::string>& things() const;
   const std::vector<std::string>& styles() const;
   const std::vector<std::string>& places() const;
-  const std::vector<std::string>& colours() const;
+  const std::vector<std::string>& weather() const;
+  const std::vector<std::string>& words() const;
+  static const std::vector<std::string>& colours();
   /// "left of", "right of", "next to", "on", "under", "above", "below", "in front of", "behind".
   static const std::vector<std::string>& relations();
+  const SpriteSet& sprites() const { return *sprites_; }
 
   /// A scene for training: never one that is held out.
   Scene sample(Random& random) const;
-  /// Pairs of things, and of a thing and a colour, that are kept for testing: about one in twenty.
-  static bool held_out(const Scene& scene);
+  /// Combinations that are kept for testing, one in twenty of each kind that the world names: see
+  /// Vocabulary::held_out.
+  bool held_out(const Scene& scene) const;
   /// RGB, size×size. Deterministic; thread-safe; sprites rasterised once and kept.
   Image draw(const Scene& scene, int size) const;
-  /// As a person types: "a red car", "two dogs", "a cat on top of a table".
+
+  // The three captions of DALL·E 3's report (Betker et al. 2023, section 2).
+  /// As pictures in the web have it: mostly the main thing alone, noisy, sometimes wrong, sometimes
+  /// a file's name.
+  std::string alt_text(const Scene& scene, Random& random) const;
+  /// The main subject, as a person types: "a red car", "two dogs", "a cat on top of a table".
   std::string short_caption(const Scene& scene, Random& random) const;
-  /// Everything: things, counts, colours, sizes, relation, place, style; at most 77 CLIP tokens,
-  /// finished sentences.
+  /// Everything: things, counts, colours, sizes, relation, place, weather, style, words on signs;
+  /// at most 77 CLIP tokens, finished sentences.
   std::string descriptive_caption(const Scene& scene, Random& random) const;
+
   static nlohmann::json graph(const Scene& scene);
   static Scene from_graph(const nlohmann::json& graph);
 
  private:
   Scene any_scene(Random& random) const;
+  void put_signs(Scene& scene, Random& random) const;
 
+  std::unique_ptr<const Vocabulary> vocabulary_;
   std::unique_ptr<const SpriteSet> sprites_;
-  std::vector<std::string> places_;
 };
 
 }  // namespace longhand
