@@ -8,6 +8,7 @@
 #include "nn/dtype.h"
 #include "nn/pictures.h"
 #include "train/loader.h"
+#include "train/ranks.h"
 #include "train/recipe.h"
 #include "train/training_run.h"
 #include "world/world.h"
@@ -33,11 +34,12 @@ struct AutoencoderRecipe {
   double coarse_weight;  // of squared differences at the coarse scales
 };
 
-/// [batch, 3, side, side] of scenes; side 0: whole pictures, else a piece of each.
-Tensor scenes(const World& world, const Recipe& recipe, std::int64_t step, int side,
-              at::ScalarType dtype) {
+/// A part of the step's batch of scenes, [count, 3, side, side]; side 0: whole pictures, else a
+/// piece of each.
+Tensor scenes(const World& world, const Recipe& recipe, std::int64_t step, ranks::Part part,
+              int side, at::ScalarType dtype) {
   std::vector<Tensor> pictures;
-  for (int i = 0; i < recipe.batch; ++i) {
+  for (std::int64_t i = part.first; i < part.first + part.count; ++i) {
     Random random({recipe.seed, static_cast<std::uint64_t>(step * recipe.batch + i)});
     Tensor picture = picture_to_tensor(world.draw(world.sample(random), recipe.resolution));
     if (side > 0) {
@@ -48,6 +50,12 @@ Tensor scenes(const World& world, const Recipe& recipe, std::int64_t step, int s
     pictures.push_back(picture);
   }
   return at::stack(pictures).to(dtype).contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+/// A whole batch of whole pictures.
+Tensor whole_scenes(const World& world, const Recipe& recipe, std::int64_t step,
+                    at::ScalarType dtype) {
+  return scenes(world, recipe, step, {0, recipe.batch}, 0, dtype);
 }
 
 /// Brightness and the two colour differences (BT.601's, unscaled), the latter twice as heavy: in
@@ -83,8 +91,8 @@ double measure_scaling(const AutoencoderTiny& model, const World& world, const R
   const c10::AutoGradMode no_grad(false);
   std::vector<Tensor> latents;
   for (int i = 0; i < 32; ++i) {
-    latents.push_back(
-        model.encode(scenes(world, recipe, (std::int64_t{1} << 40) + i, 0, dtype)).to(at::kFloat));
+    latents.push_back(model.encode(whole_scenes(world, recipe, (std::int64_t{1} << 40) + i, dtype))
+                          .to(at::kFloat));
   }
   return 1.0 / at::cat(latents).std().item<double>();
 }
@@ -93,7 +101,7 @@ double measure_scaling(const AutoencoderTiny& model, const World& world, const R
 Review review(const AutoencoderTiny& model, const World& world, const Recipe& recipe,
               at::ScalarType dtype) {
   const c10::AutoGradMode no_grad(false);
-  const Tensor pictures = scenes(world, recipe, std::int64_t{1} << 41, 0, dtype);
+  const Tensor pictures = whole_scenes(world, recipe, std::int64_t{1} << 41, dtype);
   const Tensor answers = model.decode(model.encode(pictures));
   std::vector<Image> pairs;
   for (std::int64_t i = 0; i < pictures.size(0); ++i) {
@@ -120,16 +128,18 @@ void train_autoencoder(const Recipe& recipe) {
   spdlog::info("autoencoder: {:.2f} million parameters",
                static_cast<double>(optimizer.size()) / 1e6);
 
-  const World world;
+  const World world(recipe.world);
   Loader<Tensor> loader(
-      [&](std::int64_t step) { return scenes(world, recipe, step, own.crop, dtype); },
+      [&, part = ranks::part_of(recipe.batch)](std::int64_t step) {
+        return scenes(world, recipe, step, part, own.crop, dtype);
+      },
       resumed_step(recipe));
   run_training(
       recipe, optimizer,
       [&](std::int64_t) {
         const Tensor pictures = loader.next();
         const Tensor latents = model.encode(pictures);
-        const Tensor noisy = latents + own.latent_noise * at::randn_like(latents);
+        const Tensor noisy = latents + own.latent_noise * ranks::noise_like(latents);
         const Tensor loss = reconstruction_loss(model.decode(noisy), pictures, own.coarse_weight) +
                             own.latent_weight * latents.to(at::kFloat).square().mean();
         loss.backward();
@@ -137,6 +147,9 @@ void train_autoencoder(const Recipe& recipe) {
       },
       [&] { return review(model, world, recipe, dtype); });
 
+  if (ranks::rank() > 0) {
+    return;
+  }
   const Optimizer::UseAverage averaged(optimizer);
   nlohmann::json config = own.model;
   config["_class_name"] = "AutoencoderTiny";

@@ -12,6 +12,7 @@
 #include "text/clip_tokenizer.h"
 #include "train/captions.h"
 #include "train/loader.h"
+#include "train/ranks.h"
 #include "train/recipe.h"
 #include "train/training_run.h"
 
@@ -61,6 +62,7 @@ class ClipTraining {
         vision_(vision_weights_, CLIPVisionConfig::from_json(own.vision)),
         logit_scale_(at::full({1}, std::log(1 / 0.07), at::kFloat)),
         vae_(load_autoencoder(recipe.model / "vae", dtype_)),
+        world_(recipe.world),
         latents_(kept_latents(own.latents, *vae_, world_, recipe.seed, own.scenes,
                               recipe.resolution, dtype_)),
         held_back_(world_, recipe.seed, held_back),
@@ -77,6 +79,7 @@ class ClipTraining {
     return all;
   }
 
+  /// This rank's part of a step's pictures and captions.
   Batch batch(std::int64_t step) const {
     Random random({recipe_.seed, 2, static_cast<std::uint64_t>(step)});
     std::vector<std::string> captions;
@@ -87,17 +90,19 @@ class ClipTraining {
       captions.push_back(drawn_caption(world_, scene, own_.short_share, random));
       latents.push_back(latents_[index]);
     }
-    return {at::stack(latents), ids_of(captions)};
+    const ranks::Part part = ranks::part_of(recipe_.batch);
+    return {part.of(at::stack(latents)), part.of(ids_of(captions))};
   }
 
-  /// The symmetric cross-entropy of which caption belongs to which picture.
+  /// The symmetric cross-entropy of which caption belongs to which picture, of this rank's rows
+  /// among all ranks'. The mean over ranks is the joined batch's.
   double forward_backward(const Batch& batch) const {
     const Tensor images = images_of(batch.latents), texts = texts_of(batch.ids);
     const Tensor scale = logit_scale_.to(at::kFloat).exp().clamp_max(highest_scale);
-    const Tensor logits = scale * images.matmul(texts.t());
-    const Tensor own = at::arange(logits.size(0), at::kLong);
-    const Tensor loss =
-        0.5 * (at::cross_entropy_loss(logits, own) + at::cross_entropy_loss(logits.t(), own));
+    const auto all = ranks::gather(at::stack({images, texts}, 1)).unbind(1);
+    const Tensor own = ranks::part_of(recipe_.batch).of(at::arange(recipe_.batch, at::kLong));
+    const Tensor loss = 0.5 * (at::cross_entropy_loss(scale * images.matmul(all[1].t()), own) +
+                               at::cross_entropy_loss(scale * texts.matmul(all[0].t()), own));
     loss.backward();
     return loss.item<double>();
   }
@@ -170,7 +175,9 @@ void train_clip(const Recipe& recipe) {
   run_training(
       recipe, optimizer, [&](std::int64_t) { return training.forward_backward(loader.next()); },
       [&] { return training.review(); });
-  training.write(optimizer);
+  if (ranks::rank() == 0) {
+    training.write(optimizer);
+  }
 }
 
 }  // namespace longhand

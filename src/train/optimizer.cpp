@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "nn/parallel.h"
 #include "nn/weights.h"
+#include "train/ranks.h"
 
 namespace longhand {
 namespace {
@@ -74,8 +75,17 @@ Optimizer::Optimizer(const std::map<std::string, at::Tensor>& parameters,
   ema_ = master_.clone();
 }
 
+void Optimizer::average_over_ranks() {
+  if (ranks::size() > 1) {
+    at::Tensor sum = gradient_.to(at::kFloat);
+    ranks::sum(sum);
+    gradient_.copy_(sum.div_(ranks::size()));
+  }
+}
+
 double Optimizer::step(std::int64_t step, std::int64_t total_steps) {
   const c10::AutoGradMode no_grad(false);
+  average_over_ranks();
   const double norm = at::linalg_vector_norm(gradient_, 2, {}, false, at::kFloat).item<double>();
   if (!std::isfinite(norm)) {
     gradient_.zero_();

@@ -31,8 +31,8 @@ class Optimizer {
   Optimizer(const std::map<std::string, at::Tensor>& parameters, const OptimizerConfig& config,
             at::ScalarType compute);
 
-  /// After backward(): clips, updates, clears the gradients. Returns the gradients' norm. A step
-  /// whose norm is not finite is skipped.
+  /// After backward(): averages the gradients over ranks, clips, updates, clears them. Returns
+  /// their norm. A step whose norm is not finite is skipped.
   double step(std::int64_t step, std::int64_t total_steps);
 
   std::int64_t size() const { return master_.numel(); }
@@ -62,6 +62,7 @@ class Optimizer {
     std::vector<std::int64_t> shape;
     std::int64_t offset;
   };
+  void average_over_ranks();
   std::map<std::string, at::Tensor> named(const at::Tensor& flat) const;
 
   OptimizerConfig config_;

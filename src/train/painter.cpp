@@ -14,6 +14,7 @@
 #include "text/clip_tokenizer.h"
 #include "train/captions.h"
 #include "train/loader.h"
+#include "train/ranks.h"
 #include "train/recipe.h"
 #include "train/training_run.h"
 
@@ -71,6 +72,7 @@ class PainterTraining {
         text_encoder_(text_weights_,
                       CLIPTextConfig::from_json(read_config(own.text_encoder / "config.json"))),
         vae_(load_autoencoder(recipe.model / "vae", dtype_)),
+        world_(recipe.world),
         latents_(kept_latents(own.latents, *vae_, world_, recipe.seed, own.scenes,
                               recipe.resolution, dtype_)),
         held_back_(world_, recipe.seed, held_back_count),
@@ -79,11 +81,11 @@ class PainterTraining {
 
   std::map<std::string, Tensor> parameters() const { return unet_weights_.parameters(); }
 
-  /// The pictures of a step, its captions in the recipe's mix, and its timesteps.
+  /// This rank's part of a step's pictures, its captions in the recipe's mix, and its timesteps.
   Batch batch(std::int64_t step) const {
     Random random({recipe_.seed, 1, static_cast<std::uint64_t>(step)});
     std::vector<std::string> captions;
-    Batch batch{at::empty({0}), {}, at::empty({recipe_.batch}, at::kLong)};
+    const Tensor timesteps = at::empty({recipe_.batch}, at::kLong);
     std::vector<Tensor> latents;
     for (int i = 0; i < recipe_.batch; ++i) {
       const std::int64_t index = random.below(static_cast<int>(own_.scenes));
@@ -92,12 +94,11 @@ class PainterTraining {
                              ? ""
                              : drawn_caption(world_, scene, own_.short_share, random));
       latents.push_back(latents_[index]);
-      batch.timesteps.mutable_data_ptr<std::int64_t>()[i] =
+      timesteps.mutable_data_ptr<std::int64_t>()[i] =
           timestep((i + random.uniform()) / recipe_.batch);
     }
-    batch.latents = at::stack(latents);
-    batch.ids = ids_of(captions);
-    return batch;
+    const ranks::Part part = ranks::part_of(recipe_.batch);
+    return {part.of(at::stack(latents)), part.of(ids_of(captions)), part.of(timesteps)};
   }
 
   /// A training timestep for a uniform draw in 0…1, shifted as in Esser et al. 2024, equation 23.
@@ -118,7 +119,9 @@ class PainterTraining {
     const c10::AutoGradMode no_grad(false);
     const auto loss_with = [&](const Tensor& ids) {
       at::manual_seed(recipe_.seed);
-      return loss_of({review_batch_.latents, ids, review_batch_.timesteps}).item<double>();
+      return loss_of({review_batch_.latents, ids, review_batch_.timesteps},
+                     at::randn_like(review_batch_.latents, at::kFloat))
+          .item<double>();
     };
     return {sample_sheet(),
             {{"loss", loss_with(review_batch_.ids)},
@@ -127,7 +130,7 @@ class PainterTraining {
   }
 
   double forward_backward(const Batch& batch) const {
-    const Tensor loss = loss_of(batch);
+    const Tensor loss = loss_of(batch, ranks::noise_like(batch.latents.to(at::kFloat)));
     loss.backward();
     return loss.item<double>();
   }
@@ -179,8 +182,8 @@ class PainterTraining {
     const UNetCondition condition{.context =
                                       own_.guidance > 1 ? at::cat({empty, context}) : context};
     const Denoise denoise = guided_denoise(
-        [&](const Tensor& input, const Tensor& timesteps) {
-          return unet_.forward(input, timesteps, condition);
+        [run = unet_.with(condition)](const Tensor& input, const Tensor& timesteps) mutable {
+          return run.forward(input, timesteps);
         },
         own_.guidance, dtype_);
     const auto scheduler = make_scheduler("ddim", schedule_, 25);
@@ -195,9 +198,8 @@ class PainterTraining {
     return contact_sheet(images, 6);
   }
 
-  Tensor loss_of(const Batch& batch) const {
+  Tensor loss_of(const Batch& batch, const Tensor& noise) const {
     const Tensor latents = batch.latents.to(at::kFloat);
-    const Tensor noise = at::randn_like(latents);
     const Tensor noisy = add_noise(cumulative_, latents, noise, batch.timesteps);
     const Tensor target = training_target(schedule_, cumulative_, latents, noise, batch.timesteps);
     const Tensor context = text_states(batch.ids);
@@ -234,7 +236,9 @@ void train_painter(const Recipe& recipe) {
   run_training(
       recipe, optimizer, [&](std::int64_t) { return training.forward_backward(loader.next()); },
       [&] { return training.review(); });
-  training.write_model(optimizer);
+  if (ranks::rank() == 0) {
+    training.write_model(optimizer);
+  }
 }
 
 }  // namespace longhand

@@ -1,7 +1,9 @@
 #include "train/recipe.h"
 
 #include "core/error.h"
+#include "core/log.h"
 #include "models/config.h"
+#include "train/ranks.h"
 
 namespace longhand {
 namespace {
@@ -28,6 +30,7 @@ Recipe Recipe::load(const fs::path& path) {
   r.kind = config_value<std::string>(json, "kind", "");
   r.out = config_value<std::string>(json, "out", "");
   r.model = config_value<std::string>(json, "model", "");
+  r.world = config_value(json, "world", r.world);
   r.seed = config_value(json, "seed", r.seed);
   r.steps = config_value(json, "steps", r.steps);
   r.batch = config_value(json, "batch", r.batch);
@@ -44,7 +47,17 @@ Recipe Recipe::load(const fs::path& path) {
   return r;
 }
 
-void train(const Recipe& recipe) {
+namespace {
+
+void train_on_ranks(const Recipe& recipe) {
+  if (recipe.batch % ranks::size() != 0) {
+    fail(Kind::invalid_argument,
+         "a batch of {} cannot be shared alike by {} processes; start a number that divides it",
+         recipe.batch, ranks::size());
+  }
+  if (ranks::rank() > 0) {
+    spdlog::set_level(spdlog::level::warn);
+  }
   if (recipe.kind == "autoencoder") {
     return train_autoencoder(recipe);
   }
@@ -56,6 +69,12 @@ void train(const Recipe& recipe) {
   }
   fail(Kind::corrupt, "recipe kind \"{}\" is not known; expected autoencoder, clip or painter",
        recipe.kind);
+}
+
+}  // namespace
+
+void train(const Recipe& recipe) {
+  ranks::together([&] { train_on_ranks(recipe); });
 }
 
 }  // namespace longhand

@@ -13,6 +13,7 @@ struct Recipe {
   std::string kind;  // "autoencoder", "clip" or "painter"
   fs::path out;      // checkpoints, sample sheets and, at the end, weights; ignored by git
   fs::path model;    // the model folder that finished weights go to
+  std::string world = "small";  // data/worlds/NAME.json: what scenes are made of
   std::uint64_t seed = 0;
   std::int64_t steps = 1000;
   int batch = 16;
@@ -28,7 +29,9 @@ struct Recipe {
 };
 
 /// Trains what the recipe says: resumes from the checkpoint in `out`, saves every few minutes and
-/// on Ctrl-C, writes the finished weights to `model`.
+/// on Ctrl-C, writes the finished weights to `model`. Started by mpirun, each rank takes its part
+/// of every batch; folders are shared, rank 0 writes. Throws invalid_argument for a batch that the
+/// ranks cannot share alike.
 void train(const Recipe& recipe);
 
 void train_autoencoder(const Recipe& recipe);

@@ -1,18 +1,18 @@
 #include "train/training_run.h"
 
 #include <chrono>
-#include <cmath>
-#include <fstream>
 
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/log.h"
-#include "core/progress.h"
 #include "models/config.h"
+#include "train/ranks.h"
+#include "train/training_log.h"
 
 namespace longhand {
 namespace {
 
+using at::Tensor;
 using Clock = std::chrono::steady_clock;
 
 double minutes_since(Clock::time_point moment) {
@@ -34,25 +34,19 @@ void save_checkpoint(const Recipe& recipe, const Optimizer& optimizer, std::int6
   }
 }
 
-void write_review(const Recipe& recipe, Optimizer& optimizer, std::int64_t step,
-                  const std::function<Review()>& review) {
-  const Optimizer::UseAverage averaged(optimizer);
-  const Review seen = review();
-  if (seen.sheet) {
-    write_file_atomically(recipe.out / "samples" / fmt::format("{:06}.png", step),
-                          encode_png(*seen.sheet));
-  }
-  nlohmann::json line = seen.figures;
-  line["step"] = step;
-  spdlog::info("review: {}", line.dump());
-  std::ofstream(recipe.out / "reviews.jsonl", std::ios::app) << line.dump() << '\n';
+/// The loss of the joined batch, and whether any rank was told to stop.
+struct Agreement {
+  double loss;
+  bool stop;
+};
+
+Agreement agree(double loss) {
+  Tensor figures = at::tensor({loss, interrupted() ? 1.0 : 0.0}, at::kDouble);
+  ranks::sum(figures);
+  return {figures[0].item<double>() / ranks::size(), figures[1].item<double>() > 0};
 }
 
 }  // namespace
-
-double smoothed(double average, double value) {
-  return average == 0 ? value : average + 0.02 * (value - average);
-}
 
 std::int64_t resumed_step(const Recipe& recipe) {
   const fs::path state = recipe.out / "state.json";
@@ -69,33 +63,44 @@ void run_training(const Recipe& recipe, Optimizer& optimizer,
     optimizer.load(recipe.out / file);
     spdlog::info("going on at step {} from {}", step, (recipe.out / file).string());
   }
-  fs::create_directories(recipe.out);
-  std::ofstream losses(recipe.out / "losses.csv", std::ios::app);
-  Progress progress("training", "pictures", recipe.steps * recipe.batch, step * recipe.batch);
-  auto saved = Clock::now(), sampled = saved;
-  double average = 0;
-  while (step < recipe.steps) {
+  if (step >= recipe.steps) {
+    return;
+  }
+  std::optional<TrainingLog> log;  // rank 0's: it alone writes files
+  if (ranks::rank() == 0) {
+    fs::create_directories(recipe.out);
+    log.emplace(recipe, step);
+  }
+  auto saved = Clock::now(), reviewed = saved;
+  bool stop = false;
+  while (step < recipe.steps && !stop) {
+    const auto began = Clock::now();
     // Noise belongs to a step, so that a resumed run sees what an unbroken one would have seen.
     at::manual_seed(recipe.seed * 1000003 + static_cast<std::uint64_t>(step));
-    const double loss = forward_backward(step);
+    const Agreement agreed = agree(forward_backward(step));
+    stop = agreed.stop;
     const double norm = optimizer.step(step, recipe.steps);
+    const double rate = learning_rate(recipe.optimizer, step, recipe.steps);
     ++step;
-    average = smoothed(average, loss);
-    losses << step << ',' << loss << ',' << norm << '\n';
-    progress.advance(recipe.batch, fmt::format("step {}, loss {:.4f}", step, average));
-    if (interrupted()) {
-      save_checkpoint(recipe, optimizer, step);
-      fail(Kind::cancelled, "stopped at step {}; the same command goes on from there", step);
+    if (!log) {
+      continue;
     }
-    if (minutes_since(saved) > recipe.checkpoint_minutes || step == recipe.steps) {
-      losses.flush();
+    log->add(step, {agreed.loss, norm, rate, 60 * minutes_since(began)});
+    const bool last = step == recipe.steps;
+    if (minutes_since(saved) > recipe.checkpoint_minutes || last || stop) {
+      log->flush();
       save_checkpoint(recipe, optimizer, step);
       saved = Clock::now();
     }
-    if (minutes_since(sampled) > recipe.sample_minutes || step == recipe.steps) {
-      write_review(recipe, optimizer, step, review);
-      sampled = Clock::now();
+    if ((minutes_since(reviewed) > recipe.sample_minutes && !stop) || last) {
+      const Optimizer::UseAverage averaged(optimizer);
+      log->add(step, review());
+      reviewed = Clock::now();
     }
+  }
+  if (stop && step < recipe.steps) {
+    ranks::barrier();  // the first rank that ends takes the others with it
+    fail(Kind::cancelled, "stopped at step {}; the same command goes on from there", step);
   }
 }
 

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# The story of runs/pocket.sh in small: every stage, within ten minutes on two cores, and a picture by what was trained.
+# It shows that all parts work together, no more. Stopped at any moment, the same command goes on.
+#
+#   runs/smoke.sh                 recipes in runs/smoke, results in runs/out/smoke
+#   runs/smoke.sh RECIPES OUT     other recipes, and the folder that they write to
+set -euo pipefail
+cd "$(dirname "$0")/.."
+recipes=${1:-runs/smoke}
+out=${2:-runs/out/smoke}
+longhand=${LONGHAND_BINARY:-build/longhand}
+if [ -z "${LONGHAND_BINARY:-}" ]; then
+  setup/bootstrap
+  cmake --build build --target longhand
+fi
+
+# What a model has beside what is trained: the names of its parts, and CLIP's tokenizer.
+mkdir -p "$out/model"
+cp -r models/pocket/model_index.json models/pocket/tokenizer "$out/model"
+
+"$longhand" train "$recipes/autoencoder.json"
+"$longhand" train "$recipes/clip.json"
+"$longhand" train "$recipes/painter.json"
+"$longhand" draw "a red car on a green meadow" --model "$out/model" --no-upsample --seed 1 -o "$out/picture.png"

@@ -1,0 +1,226 @@
+"""longhand train: resumed, lost and shared runs have the losses of an unbroken one; its figures in TensorBoard's own reader."""
+import csv
+import io
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import time
+import unittest
+
+import PIL.Image
+from safetensors.numpy import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from support import BINARY, ROOT, Case
+
+OPTIMIZER = {"learning_rate": 1e-3, "final_learning_rate": 1e-4, "warmup_steps": 10, "ema_decay": 0.9}
+AUTOENCODER = {
+    "encoder_block_out_channels": [8] * 4, "decoder_block_out_channels": [8] * 4, "num_encoder_blocks": [1] * 4,
+    "num_decoder_blocks": [1] * 4, "latent_channels": 4, "act_fn": "relu"}
+TEXT = {
+    "architectures": ["CLIPTextModelWithProjection"], "vocab_size": 49408, "hidden_size": 16, "intermediate_size": 32,
+    "num_hidden_layers": 1, "num_attention_heads": 2, "max_position_embeddings": 77, "hidden_act": "quick_gelu",
+    "projection_dim": 16, "eos_token_id": 49407}
+VISION = {
+    "num_channels": 4, "image_size": 8, "patch_size": 4, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1,
+    "num_attention_heads": 2, "hidden_act": "quick_gelu", "projection_dim": 16}
+UNET = {
+    "_class_name": "UNet2DConditionModel", "sample_size": 8, "in_channels": 4, "out_channels": 4,
+    "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D"], "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D"],
+    "block_out_channels": [16, 32], "layers_per_block": 1, "cross_attention_dim": 16, "attention_head_dim": 2,
+    "norm_num_groups": 8}
+TOGETHER = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "2"]
+# Open MPI refuses root without these; one thread a rank, as its binding gives where there are cores enough.
+ENVIRONMENT = os.environ | {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMP_NUM_THREADS": "1"}
+
+
+class Training(Case):
+    def recipe(self, kind: str, out: str, steps: int, **more):
+        """A recipe's file; what it trains lies in self.folder / out."""
+        recipe = {"kind": kind, "out": str(self.folder / out), "model": str(self.folder / "model"), "seed": 5, "steps": steps,
+                  "batch": 4, "resolution": 64, "checkpoint_minutes": 0, "optimizer": OPTIMIZER}
+        recipe |= {"autoencoder": {"crop": 32, "config": AUTOENCODER},
+                   "clip": {"text_encoder": TEXT, "image_encoder": VISION},
+                   "painter": {"unet": UNET, "text_encoder": str(self.folder / "clip" / "text_encoder"),
+                               "sample_prompts": ["a red car"]}}[kind]
+        if kind != "autoencoder":
+            recipe |= {"latents": str(self.folder / "latents"), "scenes": 64}
+        path = self.folder / f"{out}.json"
+        path.write_text(json.dumps(recipe | more))
+        return path
+
+    def rows(self, out: str) -> list:
+        """Step, loss and gradient norm, as they are written."""
+        with open(self.folder / out / "losses.csv") as file:
+            return list(csv.reader(file))
+
+    def step(self, out: str) -> int:
+        """Where the checkpoint stands."""
+        try:
+            return json.loads((self.folder / out / "state.json").read_text())["step"]
+        except FileNotFoundError:
+            return 0
+
+    def until(self, run: subprocess.Popen, out: str, step: int) -> None:
+        """Waits for a checkpoint at that step or a later one."""
+        ends = time.monotonic() + 120
+        while self.step(out) < step:
+            self.assertIsNone(run.poll(), "the run ended early")
+            self.assertLess(time.monotonic(), ends)
+            time.sleep(0.002)
+
+    def together(self, recipe, code: int = 0) -> str:
+        """Two ranks, to the end; returns what they said."""
+        done = subprocess.run([*TOGETHER, BINARY, "train", recipe], capture_output=True, timeout=600, env=ENVIRONMENT)
+        self.assertEqual(done.returncode, code, done.stderr.decode())
+        return done.stderr.decode()
+
+    def start_together(self, recipe) -> subprocess.Popen:
+        run = subprocess.Popen([*TOGETHER, BINARY, "train", recipe], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                               env=ENVIRONMENT)
+        self.addCleanup(run.stderr.close)
+        return run
+
+
+class Resuming(Training):
+    steps = 120
+
+    def events(self, out: str) -> EventAccumulator:
+        return EventAccumulator(str(self.folder / out), size_guidance={"scalars": 0, "images": 0}).Reload()
+
+    def test_a_broken_run_has_the_losses_of_an_unbroken_one(self):
+        self.longhand("train", self.recipe("autoencoder", "unbroken", self.steps))
+        weights = (self.folder / "model/vae/diffusion_pytorch_model.safetensors").read_bytes()
+        rows = self.rows("unbroken")
+        self.assertEqual([int(row[0]) for row in rows], list(range(1, self.steps + 1)))
+
+        recipe = self.recipe("autoencoder", "broken", self.steps)
+        killed = self.start("train", recipe)
+        self.until(killed, "broken", 8)
+        killed.kill()
+        killed.communicate()
+        shutil.copytree(self.folder / "broken", self.folder / "kept")
+
+        stopped = self.start("train", recipe)
+        self.until(stopped, "broken", 30)
+        stopped.terminate()
+        said = stopped.communicate()[1].decode()
+        self.assertEqual(stopped.returncode, 130, said)
+        self.assertIn(f"stopped at step {self.step('broken')}; the same command goes on from there", said)
+        self.assertEqual(self.rows("broken"), rows[: self.step("broken")])
+
+        self.longhand("train", recipe)
+        self.assertEqual(self.rows("broken"), rows)
+        self.assertEqual((self.folder / "model/vae/diffusion_pytorch_model.safetensors").read_bytes(), weights)
+
+        # A checkpoint that lies far behind what is on file, as after a lost machine: no step is told twice.
+        (self.folder / "broken/state.json").unlink()
+        for path in (self.folder / "kept").glob("*.*"):
+            if path.name == "state.json" or path.name.startswith("checkpoint"):
+                shutil.copy(path, self.folder / "broken")
+        self.longhand("train", recipe)
+        self.assertEqual(self.rows("broken"), rows)
+        self.assertEqual(len(list((self.folder / "broken").glob("*tfevents*"))), 4)
+        for out in ("unbroken", "broken"):
+            self.check_events(out, rows)
+
+    def check_events(self, out: str, rows: list) -> None:
+        events = self.events(out)
+        self.assertEqual(set(events.Tags()["scalars"]), {"loss", "learning_rate", "gradient_norm", "images_per_second", "review/psnr"})
+        tenths = list(range(10, self.steps + 1, 10))
+        for tag in ("loss", "learning_rate", "gradient_norm", "images_per_second"):
+            self.assertEqual([event.step for event in events.Scalars(tag)], tenths, tag)
+        norms = [event.value for event in events.Scalars("gradient_norm")]
+        for norm, row in zip(norms, rows[9::10]):
+            self.assertAlmostEqual(norm / float(row[2]), 1, places=6)
+        # The last ten steps are of one process in every run; there the mean is known.
+        mean = sum(float(row[1]) for row in rows[-10:]) / 10
+        self.assertAlmostEqual(events.Scalars("loss")[-1].value / mean, 1, places=6)
+        cosine = 1e-4 + 9e-4 * 0.5 * (1 + math.cos(math.pi * 109 / 110))
+        self.assertAlmostEqual(events.Scalars("learning_rate")[0].value, 1e-3, places=9)
+        self.assertAlmostEqual(events.Scalars("learning_rate")[-1].value, cosine, places=9)
+        self.assertTrue(all(event.value > 0 for event in events.Scalars("images_per_second")))
+        self.assertEqual([event.step for event in events.Scalars("review/psnr")], [self.steps])
+        (sheet,) = events.Images("samples")
+        picture = PIL.Image.open(io.BytesIO(sheet.encoded_image_string))
+        self.assertEqual((sheet.step, picture.size), (self.steps, (sheet.width, sheet.height)))
+        self.assertEqual(sheet.encoded_image_string, (self.folder / out / f"samples/{self.steps:06}.png").read_bytes())
+
+
+@unittest.skipUnless(shutil.which("mpirun"), "no mpirun on this machine")
+class Ranks(Training):
+    def compare(self, kind: str, steps: int = 6) -> None:
+        self.longhand("train", self.recipe(kind, kind, steps, dtype="float32"))
+        self.together(self.recipe(kind, f"{kind}-shared", steps, dtype="float32"))
+        alone, shared = self.rows(kind), self.rows(f"{kind}-shared")
+        self.assertEqual(len(shared), steps)
+        for one, other in zip(alone, shared):
+            self.assertEqual(one[0], other[0])
+            # Sums of float32 in another order: 1e-6 in the first step. Each step of AdamW turns differences of gradients
+            # near 0 into differences of weights, so later steps are let drift further.
+            places = 5 if one[0] == "1" else 3
+            for column in (1, 2):
+                self.assertAlmostEqual(float(other[column]) / float(one[column]), 1, places=places, msg=f"{kind}: {one}, {other}")
+
+    def test_losses_are_those_of_one_process(self):
+        for kind in ("autoencoder", "clip", "painter"):
+            self.compare(kind)
+
+    def test_a_lost_rank_ends_the_run_at_its_last_checkpoint(self):
+        recipe = self.recipe("autoencoder", "lost", 100000)
+        run = self.start_together(recipe)
+        self.until(run, "lost", 5)
+        os.kill(self.pid_of_rank(run, 1), signal.SIGKILL)
+        said = run.communicate(timeout=60)[1].decode()
+        self.assertEqual(run.returncode, 128 + signal.SIGKILL, said)
+        self.assertIn("exited on signal 9", said)
+        state = json.loads((self.folder / "lost/state.json").read_text())
+        self.assertIn("master", load_file(self.folder / "lost" / state["checkpoint"]))
+        done = self.longhand("train", self.recipe("autoencoder", "lost", state["step"] + 3))
+        self.assertIn(f"going on at step {state['step']}", done.stderr)
+        self.assertEqual([int(row[0]) for row in self.rows("lost")], list(range(1, state["step"] + 4)))
+
+    def pid_of_rank(self, run: subprocess.Popen, rank: int) -> int:
+        children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(run.pid)], capture_output=True, text=True).stdout.split()
+        for pid in children:
+            with open(f"/proc/{pid}/environ") as file:
+                if f"OMPI_COMM_WORLD_RANK={rank}" in file.read().split("\0"):
+                    return int(pid)
+        self.fail(f"no rank {rank} among {children}")
+
+    def test_a_signal_to_one_rank_stops_all_at_one_step(self):
+        run = self.start_together(self.recipe("autoencoder", "stopped", 100000, checkpoint_minutes=0.0005))
+        self.until(run, "stopped", 5)
+        os.kill(self.pid_of_rank(run, 1), signal.SIGTERM)
+        said = run.communicate(timeout=60)[1].decode()
+        self.assertEqual(run.returncode, 130, said)
+        self.assertIn(f"stopped at step {self.step('stopped')}; the same command goes on from there", said)
+        self.assertEqual(int(self.rows("stopped")[-1][0]), self.step("stopped"))
+
+    def test_a_batch_that_cannot_be_shared(self):
+        self.assertIn("a batch of 3 cannot be shared", self.together(self.recipe("autoencoder", "odd", 2, batch=3), code=2))
+
+
+class Smoke(Training):
+    def test_the_whole_story(self):
+        """runs/smoke.sh with its own recipes, but for a few steps of small batches."""
+        for stage in ("autoencoder", "clip", "painter"):
+            text = (ROOT / f"runs/smoke/{stage}.json").read_text().replace("runs/out/smoke", str(self.folder))
+            recipe = json.loads(text) | {"steps": 3, "batch": 4}
+            if stage != "autoencoder":
+                recipe["scenes"] = 64
+            (self.folder / f"{stage}.json").write_text(json.dumps(recipe))
+        done = subprocess.run([ROOT / "runs/smoke.sh", self.folder, self.folder], capture_output=True, timeout=600,
+                              env=os.environ | {"LONGHAND_BINARY": str(BINARY)})
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        with PIL.Image.open(self.folder / "picture.png") as picture:
+            self.assertEqual(picture.size, (128, 128))
+        for stage in ("autoencoder", "clip", "painter"):
+            self.assertEqual([row[0] for row in self.rows(stage)], ["1", "2", "3"])
+
+
+if __name__ == "__main__":
+    unittest.main()
