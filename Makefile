@@ -1,10 +1,10 @@
 # Longhand's commands for people; the building itself is CMake's.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench parity fuzz format tidy
+.PHONY: help build demo test bench bench-engine parity fuzz format tidy
 sources := 'src/*.cpp' 'src/*.h' 'tests/*.cpp' 'tests/*.h' 'bench/*.cpp'
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 build: ## set up what is missing, and build build/longhand
 	@setup/bootstrap
@@ -26,6 +26,11 @@ bench: ## measure against the peers, side by side (about an hour); figures in be
 	@setup/llama.sh bench
 	@cmake --build build --target longhand fidelity kernels
 	@bench/run
+
+bench-engine: ## full-size models with random weights beside four peers (some two hours, 10 GB on disk, 22 GB of memory)
+	@setup/bootstrap --bench
+	@cmake --build build --target engine
+	@bench/run engine
 
 parity: ## every component of every model at full size, random weights, against the reference; up to 10 GB, half an hour
 	@setup/bootstrap --test

@@ -7,12 +7,11 @@ suits it; the weights are models/pocket in both.
 """
 import argparse
 import pathlib
-import subprocess
 import sys
 import tempfile
 import textwrap
 
-from side_by_side import interleaved, run, table
+from side_by_side import Timer, interleaved, run, table
 
 ROOT = pathlib.Path(__file__).parent.parent
 PROMPT = "A red car on a green meadow, softly shaded."
@@ -34,23 +33,15 @@ STEPS = """
         pipe(sys.argv[3], num_inference_steps=steps, guidance_scale=5.0, output_type="latent")
         return time.monotonic() - began
     seconds(5)
+    print("ready", flush=True)
     for line in sys.stdin:
         print(seconds(int(line)), flush=True)
 """
 
 
-class Diffusers:
-    """A process that has loaded the pipeline and times calls of it."""
-
-    def __init__(self, dtype: str):
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(STEPS), str(ROOT / "models/pocket"), dtype, PROMPT],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-
-    def seconds(self, steps: int) -> float:
-        self.process.stdin.write(f"{steps}\n")
-        self.process.stdin.flush()
-        return float(self.process.stdout.readline())
+def diffusers_steps(dtype: str) -> Timer:
+    """A process that has loaded the pipeline and times calls of so many steps."""
+    return Timer([sys.executable, "-c", textwrap.dedent(STEPS), str(ROOT / "models/pocket"), dtype, PROMPT])
 
 
 def longhand(steps: int, folder: str) -> float:
@@ -85,7 +76,7 @@ def main() -> None:
             "diffusers, float32": lambda: whole("float32", folder),
             "diffusers, bfloat16": lambda: whole("bfloat16", folder),
             "longhand draw": lambda: longhand(25, folder)}, rounds), "diffusers, float32"))
-        servers = {dtype: Diffusers(dtype) for dtype in ("float32", "bfloat16")}
+        servers = {dtype: diffusers_steps(dtype) for dtype in ("float32", "bfloat16")}
         print("\nOne guided step:\n")
         slope = lambda way: (way(60) - way(10)) / 50
         print(table(interleaved({

@@ -9,14 +9,7 @@ source=.deps/llama.cpp-$version
 cpu=$(grep -m1 '^flags' /proc/cpuinfo | md5sum | cut -c1-8)
 build=.deps/llama-$version-$cpu
 
-if [ ! -e "$source/CMakeLists.txt" ]; then
-  echo "setup: taking llama.cpp from llama-cpp-python $version"
-  rm -rf .deps/sdist && mkdir -p .deps/sdist
-  .venv/bin/pip -q download --no-deps --no-binary llama-cpp-python -d .deps/sdist "llama-cpp-python==$version"
-  tar -xzf .deps/sdist/llama_cpp_python-$version.tar.gz -C .deps/sdist
-  mv ".deps/sdist/llama_cpp_python-$version/vendor/llama.cpp" "$source"
-  rm -rf .deps/sdist
-fi
+setup/sdist.sh llama-cpp-python "$version" vendor/llama.cpp "$source"
 
 targets=(llama llama-common)
 [ "${1:-}" = bench ] && targets+=(llama-server llama-batched-bench)

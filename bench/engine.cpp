@@ -1,0 +1,129 @@
+// Runs a model's components at full size, as the painter does, and says how long each run took:
+// what bench/engine.py measures beside the peers.
+//
+//   engine SIDE FOLDER…
+//
+// A FOLDER has the config.json and weights of a UNet2DConditionModel or an autoencoder. One run is,
+// for pictures of SIDE × SIDE, a guided step (both branches in one batch) or the decoding of one
+// picture. After a first run of each it prints "ready"; then each line that it reads, a folder's
+// last name, is answered with the seconds of one run. All in bfloat16.
+#include <fmt/format.h>
+#include <malloc.h>
+
+#include <charconv>
+#include <chrono>
+#include <cstring>
+#include <functional>
+#include <iostream>
+#include <limits>
+#include <memory>
+
+#include "core/error.h"
+#include "models/autoencoder.h"
+#include "models/checkpoint_files.h"
+#include "models/config.h"
+#include "models/unet_2d_condition.h"
+
+namespace longhand {
+namespace {
+
+using Work = std::function<at::Tensor()>;
+
+constexpr at::ScalarType dtype = at::kBFloat16;
+constexpr int factor = 8;  // pixels a latent, for all models that are measured
+
+at::Tensor random(at::IntArrayRef shape) { return at::randn(shape).to(dtype); }
+
+at::Tensor random_latents(std::int64_t n, std::int64_t channels, int side) {
+  return random({n, channels, side / factor, side / factor})
+      .contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+Work guided_step(const fs::path& folder, const nlohmann::json& config, int side) {
+  const auto c = UNet2DConditionConfig::from_json(config);
+  Weights weights = Weights::mapped(weight_files(folder, "diffusion_pytorch_model"), dtype);
+  const auto unet = std::make_shared<const UNet2DConditionModel>(weights, c);
+  UNetCondition condition{.context = random({2, 77, c.cross_attention_dim})};
+  if (c.addition_embed_type == "text_time") {
+    constexpr int ids = 6;
+    condition.time_ids = at::full({2, ids}, side, at::kFloat);
+    condition.text_embeds =
+        random({2, c.projection_class_embeddings_input_dim - ids * c.addition_time_embed_dim});
+  }
+  const at::Tensor latents = random_latents(2, c.in_channels, side);
+  const at::Tensor timesteps = at::full({2}, 500, at::kFloat);
+  return [unet, run = unet->with(condition), latents, timesteps]() mutable {
+    return run.forward(latents, timesteps);
+  };
+}
+
+Work decoding(const fs::path& folder, int side) {
+  const std::shared_ptr<const Autoencoder> vae = load_autoencoder(folder, dtype);
+  const at::Tensor latents = random_latents(1, vae->latent_channels(), side);
+  return [=] { return vae->pictures_of(latents); };
+}
+
+Work work_of(const fs::path& folder, int side) {
+  const nlohmann::json config = read_config(folder / "config.json");
+  return config_value<std::string>(config, "_class_name", "") == "UNet2DConditionModel"
+             ? guided_step(folder, config, side)
+             : decoding(folder, side);
+}
+
+double seconds(const Work& work) {
+  const auto begin = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+int side_named(const char* text) {
+  int side = 0;
+  std::from_chars(text, text + std::strlen(text), side);
+  if (side < 64 || side > 4096 || side % 64 != 0) {
+    fail(Kind::invalid_argument, "SIDE is {}; expected a multiple of 64 from 64 to 4096", text);
+  }
+  return side;
+}
+
+int run(int count, char** arguments) {
+  const c10::InferenceMode inference;
+  const int side = side_named(arguments[0]);
+  std::map<std::string, Work> works;
+  for (int i = 1; i < count; ++i) {
+    const fs::path folder = arguments[i];
+    works[folder.filename().string()] = work_of(folder, side);
+  }
+  for (const auto& [name, work] : works) {
+    work();
+  }
+  fmt::print("ready\n");
+  std::fflush(stdout);
+  for (std::string name; std::getline(std::cin, name);) {
+    const auto found = works.find(name);
+    if (found == works.end()) {
+      fail(Kind::invalid_argument, "{} is none of the folders that were given", name);
+    }
+    fmt::print("{:.6f}\n", seconds(found->second));
+    std::fflush(stdout);
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace longhand
+
+int main(int count, char** arguments) {
+  // As the program's own main does.
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+  if (count < 3) {
+    fmt::print(stderr, "usage: engine SIDE FOLDER…\n");
+    return 2;
+  }
+  try {
+    return longhand::run(count - 1, arguments + 1);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "engine: {}\n", error.what());
+    return 1;
+  }
+}
