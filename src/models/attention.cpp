@@ -16,6 +16,12 @@ Tensor to_map(const Tensor& tokens, const Tensor& like) {
 
 }  // namespace
 
+const Context::KeyValue& Context::of(const void* layer,
+                                     const std::function<KeyValue(const Tensor&)>& make) {
+  const auto found = kept_.find(layer);
+  return found != kept_.end() ? found->second : kept_.emplace(layer, make(states_)).first->second;
+}
+
 CrossAttention::CrossAttention(const Scope& scope, int channels, int context_channels, int heads,
                                bool with_bias)
     : to_q(scope / "to_q", channels, channels, with_bias),
@@ -24,9 +30,15 @@ CrossAttention::CrossAttention(const Scope& scope, int channels, int context_cha
       to_out(scope / "to_out" / 0, channels, channels),
       heads(heads) {}
 
-Tensor CrossAttention::forward(const Tensor& x, const Tensor& context, const Tensor& bias) const {
-  return to_out.forward(
-      attention(to_q.forward(x), to_k.forward(context), to_v.forward(context), heads, bias));
+Tensor CrossAttention::forward(const Tensor& x, const Tensor& bias) const {
+  return to_out.forward(attention(to_q.forward(x), to_k.forward(x), to_v.forward(x), heads, bias));
+}
+
+Tensor CrossAttention::forward(const Tensor& x, Context& context) const {
+  const auto& [key, value] = context.of(this, [this](const Tensor& states) {
+    return Context::KeyValue{to_k.forward(states), to_v.forward(states)};
+  });
+  return to_out.forward(attention(to_q.forward(x), key, value, heads));
 }
 
 BasicTransformerBlock::BasicTransformerBlock(const Scope& scope, int channels, int context_channels,
@@ -39,9 +51,8 @@ BasicTransformerBlock::BasicTransformerBlock(const Scope& scope, int channels, i
       ff_in(scope / "ff" / "net" / 0 / "proj", channels, channels * 8),
       ff_out(scope / "ff" / "net" / 2, channels * 4, channels) {}
 
-Tensor BasicTransformerBlock::forward(const Tensor& x, const Tensor& context) const {
-  const Tensor self = norm1.forward(x);
-  Tensor h = x + attn1.forward(self, self);
+Tensor BasicTransformerBlock::forward(const Tensor& x, Context& context) const {
+  Tensor h = x + attn1.forward(norm1.forward(x));
   h = h + attn2.forward(norm2.forward(h), context);
   return h + ff_out.forward(geglu(ff_in.forward(norm3.forward(h))));
 }
@@ -66,7 +77,7 @@ Transformer2DModel::Transformer2DModel(const Scope& scope, int channels, int con
   }
 }
 
-Tensor Transformer2DModel::forward(const Tensor& x, const Tensor& context, const Tensor&) const {
+Tensor Transformer2DModel::forward(const Tensor& x, Context& context) const {
   const Tensor normed = norm.forward(x);
   Tensor h = conv_in ? to_tokens(conv_in->forward(normed)) : linear_in->forward(to_tokens(normed));
   for (const BasicTransformerBlock& block : transformer_blocks) {
@@ -81,9 +92,8 @@ SelfAttention2D::SelfAttention2D(const Scope& scope, int channels, int heads, in
            latent_channels),
       core(scope, channels, channels, heads, true) {}
 
-Tensor SelfAttention2D::forward(const Tensor& x, const Tensor& context, const Tensor&) const {
-  const Tensor tokens = to_tokens(norm.forward(x, context));
-  return x + to_map(core.forward(tokens, tokens), x);
+Tensor SelfAttention2D::forward(const Tensor& x, const Tensor& latents) const {
+  return x + to_map(core.forward(to_tokens(norm.forward(x, latents))), x);
 }
 
 AddedKVAttention::AddedKVAttention(const Scope& scope, int channels, int context_channels,
@@ -97,13 +107,16 @@ AddedKVAttention::AddedKVAttention(const Scope& scope, int channels, int context
       to_out(scope / "to_out" / 0, channels, channels, true, Init::zeros),
       heads(heads) {}
 
-Tensor AddedKVAttention::forward(const Tensor& x, const Tensor& context, const Tensor& mask) const {
+Tensor AddedKVAttention::forward(const Tensor& x, Context& context) const {
   const Tensor tokens = to_tokens(group_norm.forward(x));
-  const Tensor key = at::cat({add_k_proj.forward(context), to_k.forward(tokens)}, 1);
-  const Tensor value = at::cat({add_v_proj.forward(context), to_v.forward(tokens)}, 1);
+  const auto& added = context.of(this, [this](const Tensor& states) {
+    return Context::KeyValue{add_k_proj.forward(states), add_v_proj.forward(states)};
+  });
+  const Tensor key = at::cat({added.key, to_k.forward(tokens)}, 1);
+  const Tensor value = at::cat({added.value, to_v.forward(tokens)}, 1);
   Tensor bias;
-  if (mask.defined()) {  // positions see one another always
-    bias = at::constant_pad_nd(mask, {0, tokens.size(1)}).to(tokens.scalar_type());
+  if (context.mask().defined()) {  // positions see one another always
+    bias = at::constant_pad_nd(context.mask(), {0, tokens.size(1)}).to(tokens.scalar_type());
   }
   const Tensor mixed = attention(to_q.forward(tokens), key, value, heads, bias);
   return x + to_map(to_out.forward(mixed), x);

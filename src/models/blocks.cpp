@@ -86,10 +86,18 @@ Tensor Downsample2D::forward(const Tensor& x) const {
 }
 
 Upsample2D::Upsample2D(const Scope& scope, int channels)
-    : conv(scope / "conv", channels, channels, 3, 1, 1) {}
+    : conv(scope / "conv", channels, channels, 3, 1, 1) {
+  if (scope.packs()) {
+    doubling = std::make_shared<DoublingConvolution>((scope / "conv").channels_last("weight"));
+  }
+}
 
 Tensor Upsample2D::forward(const Tensor& x, at::OptionalIntArrayRef size) const {
-  return conv.forward(size ? at::upsample_nearest2d(x, *size) : twice_as_large(x));
+  const std::vector<std::int64_t> twice = {x.size(2) * 2, x.size(3) * 2};
+  const at::IntArrayRef target = size ? *size : at::IntArrayRef(twice);
+  return doubling && target == at::IntArrayRef(twice)
+             ? doubling->forward(x, conv.bias)
+             : conv.forward(at::upsample_nearest2d(x, target));
 }
 
 }  // namespace longhand

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "nn/doubling.h"
 #include "nn/layers.h"
 
 namespace longhand {
@@ -67,6 +68,7 @@ struct Upsample2D {
   Tensor forward(const Tensor& x, at::OptionalIntArrayRef size = {}) const;
 
   Conv2d conv;
+  std::shared_ptr<const DoublingConvolution> doubling;  // where the scope packs
 };
 
 }  // namespace longhand

@@ -55,7 +55,7 @@ PriorBlock::PriorBlock(const Scope& scope, int channels, int heads)
 
 Tensor PriorBlock::forward(const Tensor& x, const Tensor& bias) const {
   const Tensor normed = norm1.forward(x);
-  const Tensor h = x + attn1.forward(normed, normed, bias);
+  const Tensor h = x + attn1.forward(normed, bias);
   return h + ff_out.forward(at::gelu(ff_in.forward(norm3.forward(h))));
 }
 

@@ -36,7 +36,8 @@ Tensor UNet2DModel::forward(const Tensor& sample, const Tensor& timesteps) const
   const Tensor sinusoids = timestep_embedding(timesteps, config_.block_out_channels[0],
                                               config_.flip_sin_to_cos, config_.freq_shift)
                                .to(sample.scalar_type());
-  return trunk_.forward(sample, at::silu(time_embedding_.forward(sinusoids)), {}, {});
+  Context none{Tensor()};
+  return trunk_.forward(sample, at::silu(time_embedding_.forward(sinusoids)), none);
 }
 
 }  // namespace longhand

@@ -50,6 +50,11 @@ UNet2DConditionConfig UNet2DConditionConfig::from_json(const nlohmann::json& con
   if (projects && c.projection_class_embeddings_input_dim < 1) {
     fail(Kind::corrupt, "the UNet's config lacks projection_class_embeddings_input_dim");
   }
+  if (!c.class_embed_type.empty() && !c.addition_embed_type.empty()) {
+    fail(Kind::corrupt,
+         "the UNet's config has class_embed_type and addition_embed_type at once, which is not "
+         "supported");
+  }
   const bool images = c.encoder_hid_dim_type == "image_proj" || c.addition_embed_type == "image";
   if (images && c.encoder_hid_dim < 1) {
     fail(Kind::corrupt, "the UNet's config lacks encoder_hid_dim");
@@ -96,47 +101,59 @@ UNet2DConditionModel::UNet2DConditionModel(Weights& weights, const UNet2DConditi
   weights.finish("UNet2DConditionModel");
 }
 
-/// The sum of all that conditions each residual block, before its activation.
-Tensor UNet2DConditionModel::time_of(const Tensor& timesteps, const UNetCondition& condition,
-                                     at::ScalarType type) const {
-  const auto sinusoids = [&](const Tensor& numbers, int channels) {
-    return timestep_embedding(numbers, channels, config_.flip_sin_to_cos, config_.freq_shift)
-        .to(type);
-  };
-  Tensor time = time_embedding_.forward(sinusoids(timesteps, config_.block_out_channels[0]),
-                                        condition.guidance_embeds);
-  if (class_embedding_) {
-    time = time + class_embedding_->forward(given(condition.class_labels, "class_labels"));
-  } else if (config_.class_embed_type == "identity") {
-    time = time + given(condition.class_labels, "class_labels");
-  }
-  if (add_embedding_) {
-    const Tensor& ids = given(condition.time_ids, "time_ids");
-    const Tensor sizes =
-        sinusoids(ids.flatten(), config_.addition_time_embed_dim).view({ids.size(0), -1});
-    time = time + add_embedding_->forward(
-                      at::cat({given(condition.text_embeds, "text_embeds"), sizes}, 1));
-  } else if (image_time_proj_) {
-    time = time + image_time_norm_->forward(
-                      image_time_proj_->forward(given(condition.image_embeds, "image_embeds")));
-  }
-  return time;
+Tensor UNet2DConditionModel::sinusoids(const Tensor& numbers, int channels) const {
+  return timestep_embedding(numbers, channels, config_.flip_sin_to_cos, config_.freq_shift);
 }
 
-Tensor UNet2DConditionModel::forward(const Tensor& sample, const Tensor& timesteps,
-                                     const UNetCondition& condition) const {
-  Tensor context = condition.context;
+/// What is added to the timestep's embedding; undefined where nothing is.
+Tensor UNet2DConditionModel::added_time(const UNetCondition& condition) const {
+  if (class_embedding_) {
+    return class_embedding_->forward(given(condition.class_labels, "class_labels"));
+  }
+  if (config_.class_embed_type == "identity") {
+    return given(condition.class_labels, "class_labels");
+  }
+  if (add_embedding_) {
+    const Tensor& text = given(condition.text_embeds, "text_embeds");
+    const Tensor& ids = given(condition.time_ids, "time_ids");
+    const Tensor sizes = sinusoids(ids.flatten(), config_.addition_time_embed_dim)
+                             .view({ids.size(0), -1})
+                             .to(text.scalar_type());
+    return add_embedding_->forward(at::cat({text, sizes}, 1));
+  }
+  if (image_time_proj_) {
+    return image_time_norm_->forward(
+        image_time_proj_->forward(given(condition.image_embeds, "image_embeds")));
+  }
+  return {};
+}
+
+Context UNet2DConditionModel::context(const UNetCondition& condition) const {
+  Tensor states = condition.context, mask;
   if (image_token_proj_) {
     const Tensor& image = given(condition.image_embeds, "image_embeds");
-    context = image_token_norm_->forward(image_token_proj_->forward(image).view(
+    states = image_token_norm_->forward(image_token_proj_->forward(image).view(
         {image.size(0), image_tokens, config_.cross_attention_dim}));
   }
-  Tensor mask;
   if (condition.context_mask.defined()) {
     mask = ((condition.context_mask.to(at::kFloat) - 1) * 10000.0).unsqueeze(1).unsqueeze(1);
   }
-  const Tensor time = at::silu(time_of(timesteps, condition, sample.scalar_type()));
-  return trunk_.forward(sample, time, given(context, "context"), mask);
+  return Context(given(states, "context"), mask);
+}
+
+UNet2DConditionModel::Run::Run(const UNet2DConditionModel& model, const UNetCondition& condition)
+    : model_(model),
+      guidance_embeds_(condition.guidance_embeds),
+      added_time_(model.added_time(condition)),
+      context_(model.context(condition)) {}
+
+Tensor UNet2DConditionModel::Run::forward(const Tensor& sample, const Tensor& timesteps) {
+  const Tensor numbers = model_.sinusoids(timesteps, model_.config_.block_out_channels[0]);
+  Tensor time = model_.time_embedding_.forward(numbers.to(sample.scalar_type()), guidance_embeds_);
+  if (added_time_.defined()) {
+    time = time + added_time_;
+  }
+  return model_.trunk_.forward(sample, at::silu(time), context_);
 }
 
 }  // namespace longhand

@@ -45,16 +45,36 @@ class UNet2DConditionModel {
  public:
   UNet2DConditionModel(Weights& weights, const UNet2DConditionConfig& config);
 
-  /// sample [batch, in_channels, h, w], timesteps [batch] → [batch, out_channels, h, w]. Throws
-  /// internal where a condition that the config asks for is undefined.
+  /// The model with its condition, of which what no timestep changes is computed once: for the
+  /// steps of a run. Not thread-safe; the model must outlive it.
+  class Run {
+   public:
+    /// sample [batch, in_channels, h, w], timesteps [batch] → [batch, out_channels, h, w].
+    Tensor forward(const Tensor& sample, const Tensor& timesteps);
+
+   private:
+    friend class UNet2DConditionModel;
+    Run(const UNet2DConditionModel& model, const UNetCondition& condition);
+
+    const UNet2DConditionModel& model_;
+    Tensor guidance_embeds_;
+    Tensor added_time_;  // [batch, time_channels], or undefined
+    Context context_;
+  };
+  /// Throws internal where a condition that the config asks for is undefined.
+  Run with(const UNetCondition& condition) const { return {*this, condition}; }
+  /// One step alone.
   Tensor forward(const Tensor& sample, const Tensor& timesteps,
-                 const UNetCondition& condition) const;
+                 const UNetCondition& condition) const {
+    return with(condition).forward(sample, timesteps);
+  }
   const UNet2DConditionConfig& config() const { return config_; }
 
  private:
   int time_channels() const { return config_.block_out_channels[0] * 4; }
-  Tensor time_of(const Tensor& timesteps, const UNetCondition& condition,
-                 at::ScalarType type) const;
+  Tensor sinusoids(const Tensor& numbers, int channels) const;
+  Tensor added_time(const UNetCondition& condition) const;
+  Context context(const UNetCondition& condition) const;
 
   UNet2DConditionConfig config_;
   TimestepEmbedding time_embedding_;

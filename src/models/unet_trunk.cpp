@@ -236,14 +236,14 @@ UNetLevel UNetTrunk::mid_level(const Scope& scope) const {
   return level;
 }
 
-Tensor UNetTrunk::forward(const Tensor& sample, const Tensor& activated_time, const Tensor& context,
-                          const Tensor& mask) const {
+Tensor UNetTrunk::forward(const Tensor& sample, const Tensor& activated_time,
+                          Context& context) const {
   Tensor h = conv_in_.forward(sample.contiguous(at::MemoryFormat::ChannelsLast));
   std::vector<Tensor> skips = {h};
   const auto layer = [&](const UNetLevel& level, std::size_t j) {
     h = level.resnets[j].forward(h, activated_time);
     if (j < level.attentions.size()) {
-      h = level.attentions[j]->forward(h, context, mask);
+      h = level.attentions[j]->forward(h, context);
     }
   };
   for (const UNetLevel& level : down_blocks_) {

@@ -63,10 +63,9 @@ class UNetTrunk {
  public:
   UNetTrunk(const Scope& scope, const UNetTrunkConfig& config, int time_channels);
 
-  /// sample [batch, in_channels, h, w]; activated_time [batch, time_channels], after its SiLU;
-  /// context and mask as SpatialAttention takes them → [batch, out_channels, h, w].
-  Tensor forward(const Tensor& sample, const Tensor& activated_time, const Tensor& context,
-                 const Tensor& mask) const;
+  /// sample [batch, in_channels, h, w]; activated_time [batch, time_channels], after its SiLU →
+  /// [batch, out_channels, h, w].
+  Tensor forward(const Tensor& sample, const Tensor& activated_time, Context& context) const;
 
  private:
   ResnetBlock2D::Options resnet(Resample resample = Resample::none) const;
