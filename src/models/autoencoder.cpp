@@ -30,15 +30,17 @@ std::unique_ptr<Autoencoder> made(const nlohmann::json& config, Weights weights,
 
 }  // namespace
 
-std::unique_ptr<Autoencoder> load_autoencoder(const fs::path& folder, at::ScalarType dtype) {
+std::unique_ptr<Autoencoder> load_autoencoder(const fs::path& folder,
+                                              const at::TensorOptions& placement) {
   return made(read_config(folder / "config.json"),
-              Weights::mapped(weight_files(folder, "diffusion_pytorch_model"), dtype),
+              Weights::mapped(weight_files(folder, "diffusion_pytorch_model"), placement),
               (folder / "config.json").string());
 }
 
 std::unique_ptr<Autoencoder> load_autoencoder(const Checkpoint& checkpoint,
-                                              const std::string& component, at::ScalarType dtype) {
-  return made(checkpoint.config(component), checkpoint.weights(component, dtype),
+                                              const std::string& component,
+                                              const at::TensorOptions& placement) {
+  return made(checkpoint.config(component), checkpoint.weights(component, placement),
               (checkpoint.configs() / component).string());
 }
 

@@ -11,7 +11,8 @@
 
 namespace longhand {
 
-/// Pictures [batch, 3, H, W] in -1…1 ↔ latents [batch, latent_channels, H/factor, W/factor].
+/// Pictures [batch, 3, H, W] in -1…1 ↔ latents [batch, latent_channels, H/factor, W/factor]. Where
+/// memory is short, it takes a batch and a picture in parts (models/strips.h).
 class Autoencoder {
  public:
   virtual ~Autoencoder() = default;
@@ -27,14 +28,20 @@ class Autoencoder {
   virtual at::Tensor pictures_of(const at::Tensor& latents) const = 0;
   virtual int factor() const = 0;
   virtual int latent_channels() const = 0;
+  /// What decoding one picture of this size takes at its peak, in bytes, in the way that takes
+  /// least; the weights not counted.
+  virtual std::int64_t least_bytes(std::int64_t height, std::int64_t width,
+                                   at::ScalarType dtype) const = 0;
 };
 
 /// The autoencoder of a folder with config.json and diffusion_pytorch_model.safetensors:
 /// AutoencoderKL, AutoencoderTiny or VQModel, by its _class_name. Throws not_found; corrupt, naming
 /// the file and what does not fit.
-std::unique_ptr<Autoencoder> load_autoencoder(const fs::path& folder, at::ScalarType dtype);
+std::unique_ptr<Autoencoder> load_autoencoder(const fs::path& folder,
+                                              const at::TensorOptions& placement);
 /// The same for a component of a model.
 std::unique_ptr<Autoencoder> load_autoencoder(const Checkpoint& checkpoint,
-                                              const std::string& component, at::ScalarType dtype);
+                                              const std::string& component,
+                                              const at::TensorOptions& placement);
 
 }  // namespace longhand

@@ -1,6 +1,7 @@
 #include "models/autoencoder_kl.h"
 
 #include "models/config.h"
+#include "models/strips.h"
 
 namespace longhand {
 
@@ -31,7 +32,7 @@ AutoencoderKL::AutoencoderKL(Weights& weights, const AutoencoderKLConfig& config
 }
 
 std::pair<Tensor, Tensor> AutoencoderKL::encode(const Tensor& pictures) const {
-  Tensor moments = encoder_.forward(pictures);
+  Tensor moments = encoded_within_memory(encoder_, config_, pictures);
   if (quant_conv_) {
     moments = quant_conv_->forward(moments);
   }
@@ -40,7 +41,13 @@ std::pair<Tensor, Tensor> AutoencoderKL::encode(const Tensor& pictures) const {
 }
 
 Tensor AutoencoderKL::decode(const Tensor& latents) const {
-  return decoder_.forward(post_quant_conv_ ? post_quant_conv_->forward(latents) : latents, {});
+  const Tensor z = post_quant_conv_ ? post_quant_conv_->forward(latents) : latents;
+  return decoded_within_memory(decoder_, config_, z, {});
+}
+
+std::int64_t AutoencoderKL::least_bytes(std::int64_t height, std::int64_t width,
+                                        at::ScalarType dtype) const {
+  return decoding_bytes(config_, height, width, dtype).in_strips;
 }
 
 Tensor AutoencoderKL::latents_of(const Tensor& pictures) const {

@@ -31,6 +31,8 @@ class AutoencoderKL : public Autoencoder {
   Tensor pictures_of(const Tensor& latents) const override;
   int factor() const override { return config_.factor(); }
   int latent_channels() const override { return config_.latent_channels; }
+  std::int64_t least_bytes(std::int64_t height, std::int64_t width,
+                           at::ScalarType dtype) const override;
 
  private:
   AutoencoderKLConfig config_;

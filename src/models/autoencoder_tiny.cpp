@@ -1,9 +1,11 @@
 #include "models/autoencoder_tiny.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/error.h"
 #include "models/config.h"
+#include "models/strips.h"
 
 namespace longhand {
 namespace {
@@ -55,6 +57,27 @@ TinyLayers decoder_layers(const Scope& scope, const AutoencoderTinyConfig& confi
   return layers;
 }
 
+/// How many rows of latents beyond its own a row of the picture is made of: the sum of what the
+/// 3×3 convolutions reach, each at its resolution.
+std::int64_t reach_of(const AutoencoderTinyConfig& config) {
+  double reach = 1, pixel = 1;
+  for (const int blocks : config.num_decoder_blocks) {
+    reach += pixel * (3 * blocks + 1);
+    pixel /= 2;
+  }
+  return static_cast<std::int64_t>(std::ceil(reach));
+}
+
+/// Peaks of the decoder: a block's input and the maps inside it.
+VaeBytes bytes_of(const AutoencoderTinyConfig& config, std::int64_t height, std::int64_t width,
+                  at::ScalarType dtype) {
+  const std::int64_t row = 4 * config.decoder_block_out_channels.front() * width *
+                           static_cast<std::int64_t>(c10::elementSize(dtype));
+  const std::int64_t factor = std::int64_t{1} << (config.num_decoder_blocks.size() - 1);
+  const std::int64_t strip = (least_strip_rows + 2 * reach_of(config)) * factor;
+  return {row * height, row * std::min(height, strip)};
+}
+
 void check_levels(const char* name, const std::vector<int>& channels,
                   const std::vector<int>& blocks) {
   const bool equal =
@@ -93,8 +116,8 @@ TinyBlock::TinyBlock(const Scope& scope, int channels)
       third(scope / "conv" / 4, channels, channels, 3, 1, 1) {}
 
 Tensor TinyBlock::forward(const Tensor& x) const {
-  const Tensor h = third.forward(at::relu(second.forward(at::relu(first.forward(x)))));
-  return at::relu(h + x);
+  const Tensor h = third.forward(second.forward(first.forward(x).relu_()).relu_());
+  return (h + x).relu_();
 }
 
 Tensor TinyUpsample::forward(const Tensor& x) const {
@@ -114,7 +137,34 @@ Tensor AutoencoderTiny::encode(const Tensor& pictures) const {
 }
 
 Tensor AutoencoderTiny::decode(const Tensor& latents) const {
-  return apply(decoder_, (latents / 3).tanh() * 3) * 2 - 1;
+  const Tensor squeezed = (latents / 3).tanh() * 3;
+  const VaeBytes bytes = bytes_of(config_, latents.size(2) * factor(), latents.size(3) * factor(),
+                                  latents.scalar_type());
+  const Tensor pictures =
+      within_memory(squeezed, bytes, [&](std::int64_t begin, std::int64_t count, bool in_strips) {
+        const Tensor here = squeezed.narrow(0, begin, count);
+        return in_strips ? decoded_in_strips(here) : apply(decoder_, here);
+      });
+  return pictures * 2 - 1;
+}
+
+Tensor AutoencoderTiny::decoded_in_strips(const Tensor& latents) const {
+  const std::int64_t height = latents.size(2), reach = reach_of(config_);
+  std::vector<Tensor> strips;
+  for (std::int64_t begin = 0; begin < height; begin += least_strip_rows) {
+    const std::int64_t end = std::min(begin + least_strip_rows, height);
+    const std::int64_t first = std::max<std::int64_t>(begin - reach, 0);
+    const Tensor rows = latents.narrow(2, first, std::min(end + reach, height) - first);
+    strips.push_back(apply(decoder_, rows)
+                         .narrow(2, (begin - first) * factor(), (end - begin) * factor())
+                         .clone());
+  }
+  return at::cat(strips, 2);
+}
+
+std::int64_t AutoencoderTiny::least_bytes(std::int64_t height, std::int64_t width,
+                                          at::ScalarType dtype) const {
+  return bytes_of(config_, height, width, dtype).in_strips;
 }
 
 }  // namespace longhand

@@ -1,5 +1,6 @@
 // AutoencoderTiny: convolutions and ReLU without norms (diffusers AutoencoderTiny, after TAESD).
-// Small, quick to train, and without attention, so its memory grows with the picture alone.
+// Small and quick to train. Without norms and attention, what lies far from a row does not change
+// it, so that pictures can be decoded in strips.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -63,8 +64,12 @@ class AutoencoderTiny : public Autoencoder {
   }
   int factor() const override { return 1 << (config_.num_encoder_blocks.size() - 1); }
   int latent_channels() const override { return config_.latent_channels; }
+  std::int64_t least_bytes(std::int64_t height, std::int64_t width,
+                           at::ScalarType dtype) const override;
 
  private:
+  Tensor decoded_in_strips(const Tensor& latents) const;
+
   AutoencoderTinyConfig config_;
   TinyLayers encoder_, decoder_;
 };

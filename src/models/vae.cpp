@@ -76,12 +76,11 @@ VaeLevel::VaeLevel(const Scope& scope, const Shape& shape, const VaeConfig& conf
   }
 }
 
-Tensor VaeLevel::forward(const Tensor& x, const Tensor& latents) const {
-  Tensor h = x;
+Tensor VaeLevel::forward(Tensor h, const Tensor& latents) const {
   for (std::size_t i = 0; i < resnets.size(); ++i) {
     h = resnets[i].forward(h, latents);
     if (i < attentions.size()) {
-      h = attentions[i].forward(h, latents, {});
+      h = attentions[i].forward(h, latents);
     }
   }
   if (downsample) {
@@ -114,7 +113,7 @@ VaeEncoder::VaeEncoder(const Scope& scope, const VaeConfig& config, int out_chan
 Tensor VaeEncoder::forward(const Tensor& pictures) const {
   Tensor h = conv_in.forward(pictures);
   for (const VaeLevel& level : down_blocks) {
-    h = level.forward(h, {});
+    h = level.forward(std::move(h), {});
   }
   return conv_out.forward(conv_norm_out.activated(mid_block.forward(h, {})));
 }
@@ -146,7 +145,7 @@ VaeDecoder::VaeDecoder(const Scope& scope, const VaeConfig& config)
 Tensor VaeDecoder::forward(const Tensor& z, const Tensor& latents) const {
   Tensor h = mid_block.forward(conv_in.forward(z), latents);
   for (const VaeLevel& level : up_blocks) {
-    h = level.forward(h, latents);
+    h = level.forward(std::move(h), latents);
   }
   return conv_out.forward(conv_norm_out.activated(h, latents));
 }

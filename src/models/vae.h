@@ -40,7 +40,8 @@ struct VaeLevel {
     int latent_channels;  // 0: norms are not conditioned on latents
   };
   VaeLevel(const Scope& scope, const Shape& shape, const VaeConfig& config);
-  Tensor forward(const Tensor& x, const Tensor& latents) const;
+  /// Takes h, so that it can be given up before the last map is made.
+  Tensor forward(Tensor h, const Tensor& latents) const;
 
   std::vector<ResnetBlock2D> resnets;
   std::vector<SelfAttention2D> attentions;

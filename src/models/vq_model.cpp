@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "models/config.h"
+#include "models/strips.h"
 
 namespace longhand {
 
@@ -34,7 +35,7 @@ VQModel::VQModel(Weights& weights, const VQModelConfig& config)
 }
 
 Tensor VQModel::encode(const Tensor& pictures) const {
-  return quant_conv_.forward(encoder_.forward(pictures));
+  return quant_conv_.forward(encoded_within_memory(encoder_, config_, pictures));
 }
 
 Tensor VQModel::quantized(const Tensor& latents) const {
@@ -47,7 +48,12 @@ Tensor VQModel::quantized(const Tensor& latents) const {
 }
 
 Tensor VQModel::decode(const Tensor& latents) const {
-  return decoder_.forward(post_quant_conv_.forward(latents), latents);
+  return decoded_within_memory(decoder_, config_, post_quant_conv_.forward(latents), latents);
+}
+
+std::int64_t VQModel::least_bytes(std::int64_t height, std::int64_t width,
+                                  at::ScalarType dtype) const {
+  return decoding_bytes(config_, height, width, dtype).in_strips;
 }
 
 }  // namespace longhand

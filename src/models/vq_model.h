@@ -32,6 +32,8 @@ class VQModel : public Autoencoder {
   Tensor pictures_of(const Tensor& latents) const override { return decode(latents); }
   int factor() const override { return config_.factor(); }
   int latent_channels() const override { return config_.vq_embed_dim; }
+  std::int64_t least_bytes(std::int64_t height, std::int64_t width,
+                           at::ScalarType dtype) const override;
 
  private:
   VQModelConfig config_;

@@ -131,6 +131,57 @@ TEST_CASE("marks of v-prediction") {
   CHECK(marked.config("scheduler").at("rescale_betas_zero_snr") == true);
 }
 
+TEST_CASE("what a single file predicts") {
+  const std::map<std::string, std::string> none;
+  const auto name = [](const TensorMap& tensors, const std::map<std::string, std::string>& metadata,
+                       const char* mark) { return prediction_of(tensors, metadata, mark).name; };
+  const at::Tensor wide = at::tensor({-0.2, 0.2}), narrow = at::tensor({-0.05, 0.05});
+  CHECK(name({}, none, nullptr).empty());
+  CHECK(name({{"mark", wide}}, none, nullptr).empty());
+  CHECK(name({}, none, "mark").empty());
+  CHECK(name({{"mark", wide}}, none, "mark") == "v_prediction");
+  CHECK(name({{"mark", narrow.to(at::kHalf)}}, none, "mark") == "epsilon");
+  // What is said outright counts for more than what is guessed.
+  const at::Tensor base = at::scalar_tensor(875000, at::kLong);
+  CHECK(name({{"mark", wide}, {"global_step", base}}, none, "mark") == "epsilon");
+  CHECK(name({{"mark", wide}, {"global_step", base - 1}}, none, "mark") == "v_prediction");
+  CHECK(name({{"mark", narrow}}, {{"modelspec.prediction_type", "v"}}, "mark") == "v_prediction");
+  CHECK(name({{"mark", wide}}, {{"modelspec.prediction_type", "epsilon"}}, "mark") == "epsilon");
+  CHECK(name({{"v_pred", base}}, {{"modelspec.prediction_type", "epsilon"}}, nullptr) ==
+        "v_prediction");
+}
+
+TEST_CASE("a base of Stable Diffusion 2 is one of noise and of 512 pixels; a person knows best") {
+  const Folder folder;
+  TensorMap tensors = load_tensors(golden / "stable-diffusion-2-1.safetensors");
+  tensors["global_step"] = at::scalar_tensor(875000, at::kLong);
+  const fs::path path = folder.path / "base.safetensors";
+  save_tensors(path, tensors, at::kFloat);
+  const auto sides = [](const Checkpoint& checkpoint) {
+    return checkpoint.config("unet").at("sample_size").get<int>();
+  };
+  const auto type = [](const Checkpoint& checkpoint) {
+    return checkpoint.config("scheduler").at("prediction_type").get<std::string>();
+  };
+  const Checkpoint read(path), told(path, {.prediction_type = "v_prediction"});
+  CHECK(type(read) == "epsilon");
+  CHECK(sides(read) == 64);
+  CHECK(type(told) == "v_prediction");
+  CHECK(sides(told) == 96);
+  CHECK_THROWS_WITH_AS(Checkpoint(path, {.prediction_type = "noise"}),
+                       doctest::Contains("--prediction-type noise"), Error);
+}
+
+TEST_CASE("a single file with the configs of another model of its kind") {
+  const fs::path turbo = home() / "data" / "models" / "sdxl-turbo";
+  const Checkpoint checkpoint(golden / "stable-diffusion-xl-base-1.0.safetensors",
+                              {.config = turbo});
+  CHECK(checkpoint.config("scheduler").at("_class_name") == "EulerAncestralDiscreteScheduler");
+  CHECK(checkpoint.config("unet").at("sample_size") == 64);
+  CHECK(checkpoint.configs() == turbo);
+  CHECK_THROWS_WITH_AS(Checkpoint(turbo, {.config = turbo}), doctest::Contains("--config"), Error);
+}
+
 TEST_CASE("a folder in diffusers' layout, with a single component or a lack of one") {
   const Folder folder;
   folder.write("model_index.json",
