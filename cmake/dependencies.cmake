@@ -13,7 +13,15 @@ if(NOT Torch_DIR)
   set(Torch_DIR ${site}/torch/share/cmake/Torch CACHE PATH "")
   set(LONGHAND_SITE ${site} CACHE PATH "")
 endif()
-find_package(Torch REQUIRED)
+if(EXISTS ${LONGHAND_SITE}/torch/lib/libtorch_cuda.so)
+  # Its CMake package would ask for CUDA's compiler, which nothing here needs. No symbol of libtorch_cuda is named, so that
+  # the linker must be told to keep it.
+  set(TORCH_INCLUDE_DIRS ${LONGHAND_SITE}/torch/include ${LONGHAND_SITE}/torch/include/torch/csrc/api/include)
+  set(TORCH_LIBRARIES ${LONGHAND_SITE}/torch/lib/libtorch_cpu.so ${LONGHAND_SITE}/torch/lib/libc10.so
+    "-Wl,--no-as-needed,${LONGHAND_SITE}/torch/lib/libtorch_cuda.so,--as-needed")
+else()
+  find_package(Torch REQUIRED)
+endif()
 find_package(PkgConfig REQUIRED)
 find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
@@ -24,6 +32,7 @@ find_package(ICU REQUIRED COMPONENTS uc i18n data)
 find_package(OpenSSL REQUIRED)
 find_package(Threads REQUIRED)
 find_package(ZLIB REQUIRED)
+find_package(MPI COMPONENTS C)  # without it, training runs in one process
 pkg_check_modules(VIPS REQUIRED IMPORTED_TARGET vips-cpp)
 
 add_library(longhand_torch INTERFACE)

@@ -3,6 +3,8 @@
 
 #include "cli/commands.h"
 #include "cli/embedding.h"
+#include "core/interrupt.h"
+#include "core/progress.h"
 
 namespace longhand {
 namespace {
@@ -18,8 +20,17 @@ inputs. A text needs a model with a prior (Kandinsky 2.2, Karlo), which imagines
 
 struct Arguments {
   BlendRequest request;
-  std::string out, frames;
+  std::string out, frames, preview;
 };
+
+std::vector<Order> orders_of(const BlendRequest& request, const std::vector<BlendInput>& inputs,
+                             const DiffusionModel& model) {
+  Progress progress("imagining what the texts show", "steps", 0);
+  return blend(request, inputs, model, [&] {
+    throw_if_interrupted();
+    progress.advance();
+  });
+}
 
 int blend_inputs(Arguments& arguments) {
   BlendRequest& request = arguments.request;
@@ -31,12 +42,13 @@ int blend_inputs(Arguments& arguments) {
   for (const std::string& name : request.inputs) {
     inputs.push_back(blend_input(name));
   }
-  const Painter painter = painter_of(request);
+  const Painter painter = painter_of(request, arguments.preview);
   for (const BlendInput& input : inputs) {
     warn_of_length(input.picture ? "" : input.text, painter.model().max_tokens());
   }
-  const auto images =
-      painted(painter, blend(request, inputs, painter.model()), embedding_painting_of(request));
+  PaintOptions options = embedding_painting_of(request);
+  write_previews(options, arguments.preview);
+  const auto images = painted(painter, orders_of(request, inputs, painter.model()), options);
   PictureRecord record = embedding_record(request, "blend", request.inputs);
   record.request.prompt = fmt::format(
       "{}", fmt::join(record.embedding["inputs"].get<std::vector<std::string>>(), " → "));
@@ -56,6 +68,7 @@ std::function<int()> declare_blend(CLI::App& app) {
   app.add_option("-o,--out", arguments->out,
                  "the strip: a .png, .jpg or .webp file (default: the inputs and the seed)");
   app.add_option("--frames", arguments->frames, "a folder for the single pictures too");
+  add_preview(app, arguments->preview);
   add_embedding_fields(app, arguments->request);
   app.footer(examples);
   return [arguments] { return blend_inputs(*arguments); };

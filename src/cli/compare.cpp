@@ -7,6 +7,7 @@
 
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/painting.h"
 #include "cli/prompt_rows.h"
 #include "core/interrupt.h"
 #include "core/log.h"
@@ -147,12 +148,14 @@ int run(const Arguments& arguments) {
   if (arguments.source.prompts.empty()) {
     fail(Kind::invalid_argument, "say which prompts: --prompts drawbench, or a file");
   }
+  check_not_source(arguments.source, arguments.out);
   PromptRows rows(arguments.source);
   const ModelDefaults defaults = ModelDefaults::of(resolve_model(arguments.request.model));
   const Painter painter = load_painter(arguments.request);
   PaintRequest request = arguments.request;
   request.seed = request.seed.value_or(0);  // a killed run goes on with the same one
   resolve(request, defaults, painter);
+  require_text(painter, request);
   const UpsampleRequest upsampling = upsampling_of(request, defaults, painter.model().max_tokens());
   const auto model = load_language_model(upsampling);
   const Upsampler upsampler(model, Template::load(upsampling.prompt_template), upsampling);
@@ -195,6 +198,7 @@ std::function<int()> declare_compare(CLI::App& app) {
       ->capture_default_str();
   app.add_flag("--overwrite", arguments->overwrite, "begin anew");
   add_fields(app, arguments->request);
+  add_memory(app);
   app.footer(examples);
   return [arguments] { return run(*arguments); };
 }

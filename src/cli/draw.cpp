@@ -14,11 +14,12 @@ constexpr const char* examples = R"(Examples:
   longhand draw "two dogs" --n 4 --seed 7 -o dogs.png      # dogs-1.png … dogs-4.png
   longhand draw "a blue dog" --no-upsample --steps 12 --guidance 3 -o dog.png
   longhand draw "a cat" --upsample-only
+  longhand draw "a red car" --preview now.png -o car.png   # now.png shows how far it is
   longhand draw --like car.png -o again.png)";
 
 struct Arguments {
   DrawRequest request;
-  std::string out, like;
+  std::string out, like, preview;
   bool upsample_only = false;
 };
 
@@ -49,9 +50,10 @@ int draw_like(const Arguments& arguments) {
       !record.request.guidance || !record.request.seed) {
     fail(Kind::corrupt, "{}: its record is not complete", arguments.like);
   }
-  const Painter painter = load_painter(record.request);
-  const auto images =
-      painted(painter, orders_of(record.request, record.caption), painting_of(record.request));
+  const Painter painter = load_painter(record.request, !arguments.preview.empty());
+  PaintOptions options = painting_of(record.request);
+  write_previews(options, arguments.preview);
+  const auto images = painted(painter, orders_of(record.request, record.caption), options);
   write_file_atomically(out, encoded(out, images[static_cast<std::size_t>(record.index)], record));
   fmt::print("{}\n", out.string());
   return 0;
@@ -66,7 +68,7 @@ int draw(const Arguments& arguments) {
     check_prompt(prompt, "the command line");
   }
   const ModelDefaults defaults = ModelDefaults::of(resolve_model(arguments.request.model));
-  const Painter painter = load_painter(arguments.request);
+  const Painter painter = load_painter(arguments.request, !arguments.preview.empty());
   const bool reads = painter.model().max_tokens() > 0;
   if (reads) {
     check_prompt(prompt, "the command line");
@@ -75,6 +77,12 @@ int draw(const Arguments& arguments) {
   record.request = arguments.request;
   resolve(record.request, defaults, painter);
   record.caption = record.request.prompt;
+  if (reads || arguments.upsample_only) {
+    require_text(painter, record.request);
+  }
+  if (!arguments.upsample_only) {
+    painter.check_memory(record.request.n, painting_of(record.request));
+  }
   if (reads && !record.request.no_upsample) {
     lengthen(record, defaults, painter.model().max_tokens());
     fmt::print("{}\n", record.caption);
@@ -89,9 +97,9 @@ int draw(const Arguments& arguments) {
   const fs::path out = arguments.out.empty()
                            ? name_for(record.request.prompt, record.request.seed.value())
                            : fs::path(arguments.out);
-  write_pictures(
-      out, painted(painter, orders_of(record.request, record.caption), painting_of(record.request)),
-      record);
+  PaintOptions options = painting_of(record.request);
+  write_previews(options, arguments.preview);
+  write_pictures(out, painted(painter, orders_of(record.request, record.caption), options), record);
   return 0;
 }
 
@@ -103,8 +111,10 @@ std::function<int()> declare_draw(CLI::App& app) {
   app.add_option("-o,--out", arguments->out,
                  "a .png, .jpg or .webp file (default: the prompt's words and the seed)");
   app.add_option("--like", arguments->like, "paint this picture again, as its file says");
+  add_preview(app, arguments->preview);
   app.add_flag("--upsample-only", arguments->upsample_only, "print the caption and paint nothing");
   add_fields(app, arguments->request);
+  add_memory(app);
   app.footer(examples);
   return [arguments] { return arguments->like.empty() ? draw(*arguments) : draw_like(*arguments); };
 }

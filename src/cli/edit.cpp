@@ -25,7 +25,7 @@ how real a result looks is not measured. A refiner edits as a --model of its own
 
 struct Arguments {
   EditRequest request;
-  std::string picture, out;
+  std::string picture, out, preview;
 };
 
 /// Throws invalid_argument where the file's format would change what is kept.
@@ -68,14 +68,21 @@ void set_caption(PictureRecord& record, const ModelDefaults& defaults, int max_t
   }
 }
 
+PaintOptions options_of(const Arguments& arguments, const Canvas& canvas, double strength) {
+  PaintOptions options = editing_of(arguments.request, canvas, strength);
+  write_previews(options, arguments.preview);
+  return options;
+}
+
 /// The pictures of the largest strength that is faithful enough; the strength goes to the record.
-std::vector<Image> searched(const Painter& painter, const EditRequest& request,
+std::vector<Image> searched(const Painter& painter, const Arguments& arguments,
                             const Canvas& canvas, PictureRecord& record) {
+  const EditRequest& request = arguments.request;
   const auto orders = orders_of(record.request, record.caption);
   std::vector<Image> best;
   record.edit["strength"] =
       largest_strength(request.steps.value(), request.faithfulness, [&](double strength) {
-        auto images = painted(painter, orders, editing_of(request, canvas, strength),
+        auto images = painted(painter, orders, options_of(arguments, canvas, strength),
                               fmt::format("strength {:.3g}", strength));
         const double distance = distance_from_guide(canvas, images);
         const bool within = distance <= request.faithfulness;
@@ -89,16 +96,16 @@ std::vector<Image> searched(const Painter& painter, const EditRequest& request,
   return best;
 }
 
-std::vector<Image> edited(const Painter& painter, const EditRequest& request, const Canvas& canvas,
+std::vector<Image> edited(const Painter& painter, const Arguments& arguments, const Canvas& canvas,
                           PictureRecord& record) {
-  const auto strength = strength_of(request);
+  const auto strength = strength_of(arguments.request);
   std::vector<Image> images;
   if (strength) {
     record.edit["strength"] = *strength;
     images = painted(painter, orders_of(record.request, record.caption),
-                     editing_of(request, canvas, *strength), "editing");
+                     options_of(arguments, canvas, *strength), "editing");
   } else {
-    images = searched(painter, request, canvas, record);
+    images = searched(painter, arguments, canvas, record);
   }
   for (Image& image : images) {
     image = finished(canvas, image);
@@ -127,7 +134,7 @@ int edit(Arguments& arguments) {
   Canvas canvas = read_canvas(arguments.picture, request);
   check_keeps(arguments.out.empty() ? "x.png" : arguments.out, canvas);
   const ModelDefaults defaults = ModelDefaults::of(resolve_model(request.model));
-  const Painter painter = load_painter(request);
+  const Painter painter = load_painter(request, !arguments.preview.empty());
   const bool resized = request.size.has_value();
   fit(request, canvas, painter.model());
   resolve(request, defaults, painter);
@@ -136,7 +143,7 @@ int edit(Arguments& arguments) {
   const fs::path out =
       arguments.out.empty() ? name_for(words, request.seed.value()) : fs::path(arguments.out);
   const auto images = strength_of(request) == 0.0 ? unedited(request, canvas, resized, record)
-                                                  : edited(painter, request, canvas, record);
+                                                  : edited(painter, arguments, canvas, record);
   write_pictures(out, images, record);
   return 0;
 }
@@ -150,7 +157,9 @@ std::function<int()> declare_edit(CLI::App& app) {
                  "what it is to show; left out for models without text");
   app.add_option("-o,--out", arguments->out,
                  "a .png, .jpg or .webp file (default: the prompt's words and the seed)");
+  add_preview(app, arguments->preview);
   add_fields(app, arguments->request);
+  add_memory(app);
   app.get_option("--size")->description(
       "WIDTHxHEIGHT to edit at (default: the picture's, rounded down to what the model can paint)");
   for (const char* option : {"--refiner", "--refiner-start"}) {

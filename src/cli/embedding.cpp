@@ -7,9 +7,9 @@
 
 namespace longhand {
 
-Painter painter_of(EmbeddingRequest& request) {
+Painter painter_of(EmbeddingRequest& request, const std::string& preview) {
   const ModelDefaults defaults = ModelDefaults::of(resolve_model(request.model));
-  Painter painter = load_painter(request);
+  Painter painter = load_painter(request, !preview.empty());
   resolve(request, defaults, painter);
   return painter;
 }
@@ -32,8 +32,9 @@ void start_from_noise_of(const Image& picture, std::vector<Order>& orders, const
                          PaintOptions& options) {
   options.unbounded = true;
   PaintOptions inverting = options;
-  Progress progress("finding the picture's noise", "steps", painter.calls(options));
-  inverting.on_step = [&](int) {
+  Progress progress("finding the picture's noise", "steps",
+                    painter.steps_of_noise(orders.front(), options));
+  inverting.on_step = [&] {
     throw_if_interrupted();
     progress.advance();
   };

@@ -11,13 +11,14 @@ namespace longhand {
 template <class Request>
 void add_embedding_fields(CLI::App& app, Request& request) {
   add_fields(app, request);
+  add_memory(app);
   for (const char* option : {"--refiner", "--refiner-start"}) {
     app.remove_option(app.get_option(option));  // it does not paint from embeddings
   }
 }
 
-/// Loads the model and sets what the request leaves open.
-Painter painter_of(EmbeddingRequest& request);
+/// Loads the model and sets what the request leaves open. `preview`: the file of --preview, or "".
+Painter painter_of(EmbeddingRequest& request, const std::string& preview);
 
 /// A resolved request as pictures' files record it. Of inputs that are files, their names alone are
 /// kept.

@@ -1,14 +1,12 @@
 // longhand: the table of commands, and the one place where errors become exit codes.
-#include <malloc.h>
-
 #include <cstdio>
-#include <limits>
 
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "core/version.h"
 
 namespace longhand {
@@ -62,9 +60,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   using longhand::Error;
-  // Tensors come and go at each step: kept by the allocator, their pages are not faulted in anew.
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+  longhand::keep_freed_memory(true);  // tensors come and go at each step
   longhand::init_log();
   longhand::catch_interrupts();
   try {

@@ -19,7 +19,7 @@ higher the guidance, the more steps that takes.)";
 
 struct Arguments {
   MorphRequest request;
-  std::string out, frames;
+  std::string out, frames, preview;
 };
 
 int morph_picture(Arguments& arguments) {
@@ -31,7 +31,7 @@ int morph_picture(Arguments& arguments) {
   check_prompt(request.to, "--to");
   require_ddim(request);
   const Image picture = read_image(request.picture);
-  const Painter painter = painter_of(request);
+  const Painter painter = painter_of(request, arguments.preview);
   for (const std::string& text : {request.from, request.to}) {
     warn_of_length(text, painter.model().max_tokens());
   }
@@ -44,6 +44,7 @@ int morph_picture(Arguments& arguments) {
   record.request.prompt = fmt::format("{} → {}", request.from, request.to);
   const fs::path out =
       arguments.out.empty() ? name_for(request.to, request.seed.value()) : fs::path(arguments.out);
+  write_previews(options, arguments.preview);
   write_strip(out, arguments.frames, painted(painter, orders, options), record,
               {"theta", request.theta});
   return 0;
@@ -57,6 +58,7 @@ std::function<int()> declare_morph(CLI::App& app) {
   app.add_option("-o,--out", arguments->out,
                  "the strip: a .png, .jpg or .webp file (default: the second text and the seed)");
   app.add_option("--frames", arguments->frames, "a folder for the single pictures too");
+  add_preview(app, arguments->preview);
   add_embedding_fields(app, arguments->request);
   app.get_option("--from")->required();
   app.get_option("--to")->required();

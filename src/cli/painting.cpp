@@ -5,7 +5,9 @@
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "core/progress.h"
+#include "nn/pictures.h"
 #include "pipeline/language_models.h"
 
 namespace longhand {
@@ -44,14 +46,47 @@ void check_ending(const fs::path& path) {
 }
 
 std::string encoded(const fs::path& path, const Image& image, const PictureRecord& record) {
+  return encoded(path, image, picture_text(record), a1111_parameters(record));
+}
+
+std::string encoded(const fs::path& path, const Image& image, const ImageText& text,
+                    const std::string& parameters) {
   const std::string ending = path.extension();
   if (ending == ".png") {
-    return encode_png(image, picture_text(record));
+    return encode_png(image, text);
   }
   if (ending == ".jpg" || ending == ".jpeg") {
-    return encode_jpeg(image, 92, a1111_parameters(record));
+    return encode_jpeg(image, 92, parameters);
   }
-  return encode_webp(image, 90, a1111_parameters(record));
+  return encode_webp(image, 90, parameters);
+}
+
+void add_preview(CLI::App& app, std::string& file) {
+  app.add_option_function<std::string>(
+      "--preview",
+      [&file](const std::string& given) {
+        check_ending(given);
+        file = given;
+      },
+      "a .png, .jpg or .webp file for what the picture looks like on the way, written anew about "
+      "ten times; look at it in a viewer that loads files again");
+}
+
+void add_memory(CLI::App& app) {
+  app.add_option_function<std::string>(
+      "--memory", [](const std::string& text) { limit_memory(parse_bytes(text)); },
+      "the most memory to use, as 6GB (default: what the machine has free)");
+}
+
+void write_previews(PaintOptions& options, const std::string& file) {
+  if (file.empty()) {
+    return;
+  }
+  options.on_preview = [path = fs::path(file)](const Preview& preview) {
+    const int n = static_cast<int>(preview.pictures.size());
+    write_file_atomically(
+        path, encoded(path, n == 1 ? preview.pictures[0] : contact_sheet(preview.pictures, n)));
+  };
 }
 
 void write_pictures(const fs::path& out, const std::vector<Image>& images, PictureRecord record) {
@@ -85,8 +120,8 @@ void warn_of_length(const std::string& caption, int max_tokens) {
 
 std::vector<Image> painted(const Painter& painter, const std::vector<Order>& orders,
                            PaintOptions options, const std::string& what) {
-  Progress progress(what, "steps", painter.calls(options));
-  options.on_step = [&](int) {
+  Progress progress(what, "steps", painter.steps(orders, options));
+  options.on_step = [&] {
     throw_if_interrupted();
     progress.advance();
   };

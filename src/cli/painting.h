@@ -1,6 +1,7 @@
 // What the verbs that paint have in common: captions, and the files that are left.
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <functional>
 #include <string>
 #include <vector>
@@ -16,8 +17,20 @@ fs::path name_for(const std::string& words, std::int64_t seed);
 /// painted.
 void check_ending(const fs::path& path);
 
-/// The bytes of a file with this ending, the record in them.
+/// The bytes of a file with this ending; with a record, that in them.
 std::string encoded(const fs::path& path, const Image& image, const PictureRecord& record);
+std::string encoded(const fs::path& path, const Image& image, const ImageText& text = {},
+                    const std::string& parameters = {});
+
+/// Declares --preview FILE, which must outlive the parse.
+void add_preview(CLI::App& app, std::string& file);
+
+/// Declares --memory, the most that the process is to hold (core/memory.h).
+void add_memory(CLI::App& app);
+
+/// Has each preview of a run written to the file, a batch's pictures side by side; nothing where it
+/// is "".
+void write_previews(PaintOptions& options, const std::string& file);
 
 /// Writes a request's pictures, FILE-1.png, FILE-2.png, … where there are several, and prints their
 /// names. The record's index is set for each.

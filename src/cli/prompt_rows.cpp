@@ -11,10 +11,21 @@ namespace longhand {
 
 void add_source(CLI::App& app, PromptSource& source) {
   app.add_option("--prompts", source.prompts,
-                 "drawbench, parti, geneval, or a .csv, .tsv, .jsonl, .txt or .parquet file");
+                 "drawbench, parti, geneval, a .csv, .tsv, .jsonl, .txt or .parquet file, or a "
+                 "folder that `upsample` or `compare` wrote");
   app.add_option("--column", source.column, "the prompts' column, where its name is unusual");
   app.add_option("--limit", source.limit, "at most so many prompts")->check(CLI::NonNegativeNumber);
   app.add_flag("--keep-going", source.keep_going, "pass over broken rows");
+}
+
+void check_not_source(const PromptSource& source, const fs::path& out) {
+  std::error_code code;
+  const auto same = [&](const fs::path& other) {
+    return fs::equivalent(source.prompts, other, code);
+  };
+  if (!out.empty() && (same(out) || same(out / "rows.jsonl"))) {
+    fail(Kind::invalid_argument, "{} is read from and cannot be written to", out.string());
+  }
 }
 
 PromptRows::PromptRows(const PromptSource& source) : source_(source) {

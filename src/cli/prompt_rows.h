@@ -20,6 +20,9 @@ struct PromptSource {
 
 void add_source(CLI::App& app, PromptSource& source);
 
+/// Throws invalid_argument where the prompts come from what is to be written; "" is nothing.
+void check_not_source(const PromptSource& source, const fs::path& out);
+
 /// Rows in order, checked (text/sentences.h, check_prompt). A broken row throws, naming file and
 /// row; with keep_going it is warned of and passed.
 class PromptRows {

@@ -143,10 +143,7 @@ void check_arguments(const Arguments& arguments) {
          "one prompt's caption is printed; for a table give the prompts with --prompts or on "
          "standard input");
   }
-  std::error_code code;
-  if (!arguments.out.empty() && fs::equivalent(arguments.source.prompts, arguments.out, code)) {
-    fail(Kind::invalid_argument, "{} is read from and cannot be written to", arguments.out);
-  }
+  check_not_source(arguments.source, arguments.out);
 }
 
 int run(const Arguments& arguments) {

@@ -17,7 +17,7 @@ With --eta, ddim is run backwards for the picture's own noise, so that much of i
 
 struct Arguments {
   VaryRequest request;
-  std::string out;
+  std::string out, preview;
 };
 
 int vary(Arguments& arguments) {
@@ -32,7 +32,7 @@ int vary(Arguments& arguments) {
     check_prompt(request.prompt, "the command line");
   }
   const Image picture = read_image(request.picture);
-  const Painter painter = painter_of(request);
+  const Painter painter = painter_of(request, arguments.preview);
   if (request.long_prompt == "warn") {
     warn_of_length(request.prompt, painter.model().max_tokens());
   }
@@ -51,6 +51,7 @@ int vary(Arguments& arguments) {
           ? name_for(fs::path(request.picture).stem().string() + " varied " + request.prompt,
                      request.seed.value())
           : fs::path(arguments.out);
+  write_previews(options, arguments.preview);
   write_pictures(out, painted(painter, orders, options), record);
   return 0;
 }
@@ -64,6 +65,7 @@ std::function<int()> declare_vary(CLI::App& app) {
                  "what it is to show besides (Stable unCLIP and Karlo)");
   app.add_option("-o,--out", arguments->out,
                  "a .png, .jpg or .webp file (default: the picture's name and the seed)");
+  add_preview(app, arguments->preview);
   add_embedding_fields(app, arguments->request);
   app.footer(examples);
   return [arguments] { return vary(*arguments); };

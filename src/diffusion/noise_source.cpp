@@ -4,7 +4,8 @@
 
 namespace longhand {
 
-NoiseSource::NoiseSource(const std::vector<std::int64_t>& seeds) {
+NoiseSource::NoiseSource(const std::vector<std::int64_t>& seeds, at::Device device)
+    : device_(device) {
   for (const std::int64_t seed : seeds) {
     generators_.push_back(at::detail::createCPUGenerator(static_cast<std::uint64_t>(seed)));
   }
@@ -21,11 +22,7 @@ at::Tensor NoiseSource::draw(at::IntArrayRef shape) {
   for (const at::Generator& generator : generators_) {
     rows.push_back(at::randn(one, generator, at::kFloat));
   }
-  return at::cat(rows);
-}
-
-at::Tensor NoiseSource::draw_like(const at::Tensor& sample) {
-  return draw(sample.sizes()).to(sample.device());
+  return at::cat(rows).to(device_);
 }
 
 }  // namespace longhand

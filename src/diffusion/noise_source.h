@@ -13,17 +13,17 @@ namespace longhand {
 /// its steps.
 class NoiseSource {
  public:
-  /// A generator for each row of the batch.
-  explicit NoiseSource(const std::vector<std::int64_t>& seeds);
+  /// A generator for each row of the batch. What is drawn is brought to the device.
+  explicit NoiseSource(const std::vector<std::int64_t>& seeds, at::Device device = at::kCPU);
 
   /// Noise [batch, …], float32: row i is the next torch.randn([1, …]) of generator i. Throws
   /// internal where the batch has not one row for each generator.
   at::Tensor draw(at::IntArrayRef shape);
-  /// Noise of a sample's shape, on its device.
-  at::Tensor draw_like(const at::Tensor& sample);
+  at::Tensor draw_like(const at::Tensor& sample) { return draw(sample.sizes()); }
 
  private:
   std::vector<at::Generator> generators_;
+  at::Device device_;
 };
 
 }  // namespace longhand

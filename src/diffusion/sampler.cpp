@@ -11,14 +11,24 @@ at::Tensor guided(const at::Tensor& both, double scale, std::int64_t channels) {
   return beyond == 0 ? mixed : at::cat({mixed, with.narrow(1, channels, beyond)}, 1);
 }
 
-Denoise guided_denoise(Network network, double scale, at::ScalarType dtype) {
-  return [network = std::move(network), scale, dtype](const at::Tensor& sample, double timestep) {
-    const bool guides = scale > 1;
-    const at::Tensor one = sample.to(dtype);
-    const at::Tensor input = guides ? at::cat({one, one}) : one;
-    const at::Tensor answer = network(input, at::full({input.size(0)}, timestep, at::kFloat));
-    return guides ? guided(answer, scale, sample.size(1)) : answer;
-  };
+Denoise guided_denoise(Network network, double scale, const at::TensorOptions& placement) {
+  return
+      [network = std::move(network), scale, placement](const at::Tensor& sample, double timestep) {
+        const bool guides = scale > 1;
+        const at::Tensor one = sample.to(placement);
+        const at::Tensor input = guides ? at::cat({one, one}) : one;
+        const at::Tensor answer =
+            network(input, at::full({input.size(0)}, timestep, input.options().dtype(at::kFloat)));
+        return guides ? guided(answer, scale, sample.size(1)) : answer;
+      };
+}
+
+SamplingSpan counted(OnStep on_step) {
+  SamplingSpan span;
+  if (on_step) {
+    span.on_step = [on_step = std::move(on_step)](std::size_t, at::Tensor&) { on_step(); };
+  }
+  return span;
 }
 
 at::Tensor run_sampler(Scheduler& scheduler, const Denoise& denoise, at::Tensor sample,

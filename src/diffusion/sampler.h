@@ -14,9 +14,10 @@ using Denoise = std::function<at::Tensor(const at::Tensor& sample, double timest
 /// A network alone: input [batch, …], timesteps [batch] → [batch, …].
 using Network = std::function<at::Tensor(const at::Tensor& input, const at::Tensor& timesteps)>;
 
-/// A network that computes in `dtype`, with its conditions in it. Where scale > 1 those are of both
-/// branches of guidance, [2·batch, …] with the unconditional one first, and so is the input.
-Denoise guided_denoise(Network network, double scale, at::ScalarType dtype);
+/// A network that computes in the placement's type on its device, with its conditions in it. Where
+/// scale > 1 those are of both branches of guidance, [2·batch, …] with the unconditional one first,
+/// and so is the input.
+Denoise guided_denoise(Network network, double scale, const at::TensorOptions& placement);
 
 /// From an answer for both branches [2·batch, …], the unconditional one first: u + scale · (c - u)
 /// in float32. Channels beyond `channels` (a variance) are the conditional branch's.
@@ -30,6 +31,12 @@ struct SamplingSpan {
   /// throw to stop.
   std::function<void(std::size_t step, at::Tensor& sample)> on_step;
 };
+
+/// Called after each step of a run, whichever network takes it; may throw to stop.
+using OnStep = std::function<void()>;
+
+/// A whole run that tells of its steps.
+SamplingSpan counted(OnStep on_step);
 
 /// sample, float32, as noisy as the step `begin` expects → the sample after the span.
 at::Tensor run_sampler(Scheduler& scheduler, const Denoise& denoise, at::Tensor sample,

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "io/dataset.h"
 #include "io/delimited.h"
 #include "io/parquet.h"
 
@@ -151,10 +152,57 @@ class LinesReader : public RowReader {
   Strings columns_ = {"Prompt"};
 };
 
+/// Parquet files of one table, one after the other.
+class ShardsReader : public RowReader {
+ public:
+  explicit ShardsReader(std::vector<fs::path> shards)
+      : shards_(std::move(shards)), reader_(std::make_unique<ParquetReader>(shards_.front())) {
+    columns_ = reader_->columns();
+  }
+  const Strings& columns() const override { return columns_; }
+  std::optional<Strings> next() override {
+    for (;;) {
+      if (auto row = reader_->next()) {
+        return row;
+      }
+      if (place_ + 1 == shards_.size()) {
+        return std::nullopt;
+      }
+      reader_ = std::make_unique<ParquetReader>(shards_[++place_]);
+      if (reader_->columns() != columns_) {
+        fail(Kind::corrupt, "{} has other columns than the shards before it",
+             shards_[place_].string());
+      }
+    }
+  }
+
+ private:
+  std::vector<fs::path> shards_;
+  std::size_t place_ = 0;
+  std::unique_ptr<RowReader> reader_;
+  Strings columns_;
+};
+
+std::unique_ptr<RowReader> open_folder(const fs::path& folder) {
+  if (fs::is_regular_file(folder / "rows.jsonl")) {
+    return RowReader::open(folder / "rows.jsonl");
+  }
+  auto shards = dataset_shards(folder);
+  if (shards.empty()) {
+    fail(Kind::not_found,
+         "{} is no dataset: expected rows.jsonl or data/train-00000-of-00001.parquet in it",
+         folder.string());
+  }
+  return std::make_unique<ShardsReader>(std::move(shards));
+}
+
 }  // namespace
 
 std::unique_ptr<RowReader> RowReader::open(const fs::path& path) {
   std::error_code code;
+  if (fs::is_directory(path, code)) {
+    return open_folder(path);
+  }
   if (!fs::is_regular_file(path, code) || !std::ifstream(path)) {
     fail(Kind::not_found,
          "{} cannot be read; give a .csv, .tsv, .jsonl, .txt or .parquet file, or drawbench, parti "

@@ -15,7 +15,8 @@
 namespace longhand {
 
 /// A stream of rows whose cells are UTF-8 text, in the order of columns(). The format is told by
-/// the file's ending: .csv .tsv (RFC 4180) .jsonl .ndjson .txt .parquet. Memory is bounded by a
+/// the file's ending: .csv .tsv (RFC 4180) .jsonl .ndjson .txt .parquet; of a folder that RowWriter
+/// wrote the journal is read, or where it is gone the shards. Memory is bounded by a
 /// row; of Parquet by a batch of rows. There null is "", and an image (any struct) its `path`.
 class RowReader {
  public:

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "core/error.h"
+#include "core/log.h"
 #include "llm/http.h"
 
 namespace longhand {
@@ -23,6 +24,8 @@ constexpr double longest_wait = 60;
 constexpr int connect_timeout = 10;
 constexpr std::size_t longest_answer = 1 << 20;
 constexpr std::size_t quoted_bytes = 200;
+// Tokens; max_completion_tokens bounds what a model thinks and what it answers together.
+constexpr int most_thoughts = 4096;
 constexpr const char* trailer = "name another --llm, or leave it out for the model in the process";
 
 /// A server that hangs up while we write must not end the process: SIGPIPE is held back on this
@@ -48,13 +51,6 @@ class WithoutSigpipe {
 
 double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-/// Fields that vLLM, llama-server and Ollama take or pass over, and that stricter servers refuse by
-/// name.
-bool names_an_extension(const std::string& body) {
-  return body.find("top_k") != std::string::npos ||
-         body.find("chat_template_kwargs") != std::string::npos;
 }
 
 /// What a reasoning model wrote before its answer is no caption.
@@ -305,32 +301,65 @@ void ChatClient::refuse_unknown() {
                           names.begin() + std::min<std::ptrdiff_t>(std::ssize(names), 20), ", "))));
 }
 
+/// What all requests ask for, in the fields that this endpoint takes.
+json ChatClient::body_of(const Sampling& sampling) const {
+  json body = {{"model", endpoint_.model}, {"n", 1}, {"stream", false}};
+  if (endpoint_.sampled) {
+    body["temperature"] = sampling.temperature;
+    body["top_p"] = sampling.top_p;
+  }
+  if (endpoint_.renamed) {
+    body["max_completion_tokens"] = sampling.max_new_tokens + most_thoughts;
+  } else {
+    body["max_tokens"] = sampling.max_new_tokens;
+  }
+  // vLLM, llama-server and Ollama take these or pass over them.
+  if (endpoint_.extended) {
+    body["top_k"] = sampling.top_k;
+    body["chat_template_kwargs"] = {{"enable_thinking", false}};
+  }
+  return body;
+}
+
+/// True where a refusal names a field that was asked with and that can be done without: the next
+/// request differs, and so do those of all other clients.
+bool ChatClient::learns(const json& asked, const Reply& refusal) const {
+  if (refusal.status != 400 && refusal.status != 422) {
+    return false;
+  }
+  const auto names = [&](std::string_view words) {
+    return refusal.body.find(words) != std::string::npos;
+  };
+  if (asked.contains("max_tokens") && names("max_completion_tokens")) {
+    endpoint_.renamed = true;
+    return true;
+  }
+  if (asked.contains("top_k") && (names("top_k") || names("chat_template_kwargs"))) {
+    endpoint_.extended = false;
+    return true;
+  }
+  // OpenAI's reasoning models: "Unsupported value: 'temperature' does not support 0.7".
+  if (asked.contains("temperature") && names("nsupported") &&
+      (names("temperature") || names("top_p"))) {
+    if (endpoint_.sampled.exchange(false)) {
+      spdlog::warn("{} samples in its own way; temperature and top_p are left out",
+                   endpoint_.model);
+    }
+    return true;
+  }
+  return false;
+}
+
 std::string ChatClient::complete(const std::vector<Message>& shared,
                                  const std::vector<Message>& turns, const Sampling& sampling,
                                  std::int64_t seed) {
-  json body = {{"model", endpoint_.model},
-               {"messages", to_json(shared, turns)},
-               {"temperature", sampling.temperature},
-               {"top_p", sampling.top_p},
-               {"max_tokens", sampling.max_new_tokens},
-               {"seed", seed},
-               {"n", 1},
-               {"stream", false}};
-  bool extended = endpoint_.extended;
   for (;;) {
-    if (extended) {
-      body["top_k"] = sampling.top_k;
-      body["chat_template_kwargs"] = {{"enable_thinking", false}};
-    } else {
-      body.erase("top_k");
-      body.erase("chat_template_kwargs");
-    }
+    json body = body_of(sampling);
+    body["messages"] = to_json(shared, turns);
+    body["seed"] = seed;
     const Reply reply =
         request("/chat/completions", body.dump(-1, ' ', false, json::error_handler_t::replace));
-    if (extended && (reply.status == 400 || reply.status == 422) &&
-        names_an_extension(reply.body)) {
-      extended = false;
-      endpoint_.extended = false;
+    if (learns(body, reply)) {
       continue;
     }
     if (reply.status == 404) {

@@ -25,8 +25,10 @@ struct Endpoint {
   std::string key;   // sent as Bearer, never shown
   std::string model;
   int timeout = 120;  // seconds
-  mutable std::atomic<bool> extended{
-      true};  // it takes fields that are not OpenAI's, as far as we know
+  // What it takes, as far as its refusals have told.
+  mutable std::atomic<bool> extended{true};  // fields that are not OpenAI's
+  mutable std::atomic<bool> sampled{true};   // a temperature and top_p of our choice
+  mutable std::atomic<bool> renamed{false};  // the length as max_completion_tokens
 
   /// Throws invalid_argument.
   explicit Endpoint(const std::string& url);
@@ -49,6 +51,8 @@ class ChatClient {
 
  private:
   struct Reply;
+  nlohmann::json body_of(const Sampling& sampling) const;
+  bool learns(const nlohmann::json& asked, const Reply& refusal) const;
   Reply exchange(const std::string& path, const std::string& body);
   Reply request(const std::string& path, const std::string& body);
   void pause(double seconds) const;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
-#include <vector>
+#include <numeric>
 
 #include "nn/lanes.h"
 #include "nn/parallel.h"
@@ -104,57 +104,40 @@ __attribute__((target_clones("avx512f", "avx2", "default"))) void activate_part(
 
 constexpr int64_t part_pixels = 256;  // summed in float32; sums of parts in float64
 
-/// What a pixel's channels of one picture are multiplied with and what is added: [2, channels].
-std::vector<float> affine(const float* sums, int64_t parts, int64_t pixels, int64_t channels,
-                          int groups, const float* weight, const float* bias, double epsilon) {
-  std::vector<float> result(2 * channels);
-  const int64_t group = channels / groups;
-  for (int64_t begin = 0; begin < channels; begin += group) {
-    double first = 0, second = 0;
-    for (int64_t part = 0; part < parts; ++part) {
-      for (int64_t i = begin; i < begin + group; ++i) {
-        first += sums[2 * part * channels + i];
-        second += sums[(2 * part + 1) * channels + i];
-      }
+/// Calls body(part, first number, pixels) for each part of each picture.
+template <class Body>
+void each_part(const Tensor& x, const Body& body) {
+  const int64_t pixels = x.size(2) * x.size(3), parts = (pixels + part_pixels - 1) / part_pixels;
+  parallel_for(x.size(0) * parts, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t pixel = i % parts * part_pixels;
+      body(i, (i / parts * pixels + pixel) * x.size(1), std::min(part_pixels, pixels - pixel));
     }
-    const double count = static_cast<double>(pixels * group), mean = first / count;
-    const double variance = std::max(0.0, second / count - mean * mean);
-    const double inverse = 1 / std::sqrt(variance + epsilon);
-    for (int64_t i = begin; i < begin + group; ++i) {
-      result[i] = static_cast<float>(weight[i] * inverse);
-      result[channels + i] = static_cast<float>(bias[i] - mean * weight[i] * inverse);
-    }
-  }
-  return result;
+  });
 }
 
 template <class T>
-void group_norm_silu(const Tensor& x, int groups, const Tensor& weight, const Tensor& bias,
-                     double epsilon, Tensor& y) {
-  const int64_t channels = x.size(1), pixels = x.size(2) * x.size(3);
-  const int64_t parts = (pixels + part_pixels - 1) / part_pixels;
+Tensor moments_of(const Tensor& x) {
+  const int64_t channels = x.size(1);
+  const int64_t parts = (x.size(2) * x.size(3) + part_pixels - 1) / part_pixels;
   const Tensor sums = at::zeros({x.size(0), parts, 2, channels}, at::kFloat);
+  auto* to = sums.mutable_data_ptr<float>();
+  const T* from = x.const_data_ptr<T>();
+  each_part(x, [&](int64_t part, int64_t offset, int64_t count) {
+    moments(from + offset, count, channels, to + part * 2 * channels);
+  });
+  return sums.sum(at::IntArrayRef{1}, false, at::kDouble);
+}
+
+template <class T>
+void activate_all(const Tensor& x, const Tensor& affine, Tensor& y) {
+  const int64_t channels = x.size(1);
+  const int64_t parts = (x.size(2) * x.size(3) + part_pixels - 1) / part_pixels;
+  const auto* affines = affine.const_data_ptr<float>();
   const T* from = x.const_data_ptr<T>();
   T* to = y.mutable_data_ptr<T>();
-  const auto each_part = [&](const auto& body) {  // of each picture: (picture, part, first, count)
-    parallel_for(x.size(0) * parts, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        const int64_t pixel = i % parts * part_pixels;
-        body(i, (i / parts * pixels + pixel) * channels, std::min(part_pixels, pixels - pixel));
-      }
-    });
-  };
-  each_part([&](int64_t part, int64_t offset, int64_t count) {
-    moments(from + offset, count, channels, sums.mutable_data_ptr<float>() + part * 2 * channels);
-  });
-  std::vector<std::vector<float>> affines;
-  for (int64_t i = 0; i < x.size(0); ++i) {
-    affines.push_back(affine(sums[i].const_data_ptr<float>(), parts, pixels, channels, groups,
-                             weight.const_data_ptr<float>(), bias.const_data_ptr<float>(),
-                             epsilon));
-  }
-  each_part([&](int64_t part, int64_t offset, int64_t count) {
-    const float* scale = affines[part / parts].data();
+  each_part(x, [&](int64_t part, int64_t offset, int64_t count) {
+    const float* scale = affines + part / parts * 2 * channels;
     activate_part(from + offset, count, channels, scale, scale + channels, to + offset);
   });
 }
@@ -185,12 +168,44 @@ Tensor gated_gelu(const Tensor& x) {
 
 Tensor group_norm_silu(const Tensor& x, int groups, const Tensor& weight, const Tensor& bias,
                        double epsilon) {
-  Tensor y = at::empty_like(x);
+  return affine_silu(x, group_norm_affine(channel_moments(x), x.size(2) * x.size(3), groups, weight,
+                                          bias, epsilon));
+}
+
+Tensor channel_moments(const Tensor& x) {
+  return x.scalar_type() == at::kFloat ? moments_of<float>(x) : moments_of<BFloat16>(x);
+}
+
+Tensor group_norm_affine(const Tensor& moments, int64_t pixels, int groups, const Tensor& weight,
+                         const Tensor& bias, double epsilon) {
+  const int64_t batch = moments.size(0), channels = moments.size(2), group = channels / groups;
   const Tensor w = weight.to(at::kFloat), b = bias.to(at::kFloat);
+  const auto *factors = w.const_data_ptr<float>(), *terms = b.const_data_ptr<float>();
+  Tensor affine = at::empty({batch, 2, channels}, at::kFloat);
+  const auto* first = moments.const_data_ptr<double>();
+  auto* scale = affine.mutable_data_ptr<float>();
+  for (int64_t picture = 0; picture < batch; ++picture, first += 2 * channels) {
+    for (int64_t begin = 0; begin < channels; begin += group) {
+      const auto sum = [&](const double* of) { return std::accumulate(of, of + group, 0.0); };
+      const double count = static_cast<double>(pixels * group), mean = sum(first + begin) / count;
+      const double square = sum(first + channels + begin) / count;
+      const double inverse = 1 / std::sqrt(std::max(0.0, square - mean * mean) + epsilon);
+      for (int64_t i = begin; i < begin + group; ++i) {
+        scale[i] = static_cast<float>(factors[i] * inverse);
+        scale[channels + i] = static_cast<float>(terms[i] - mean * factors[i] * inverse);
+      }
+    }
+    scale += 2 * channels;
+  }
+  return affine;
+}
+
+Tensor affine_silu(const Tensor& x, const Tensor& affine) {
+  Tensor y = at::empty_like(x);
   if (x.scalar_type() == at::kFloat) {
-    group_norm_silu<float>(x, groups, w, b, epsilon, y);
+    activate_all<float>(x, affine, y);
   } else {
-    group_norm_silu<BFloat16>(x, groups, w, b, epsilon, y);
+    activate_all<BFloat16>(x, affine, y);
   }
   return y;
 }

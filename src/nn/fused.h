@@ -18,4 +18,17 @@ at::Tensor gated_gelu(const at::Tensor& x);
 at::Tensor group_norm_silu(const at::Tensor& x, int groups, const at::Tensor& weight,
                            const at::Tensor& bias, double epsilon);
 
+// The same in its parts, for a map that is not in memory whole: moments of its pieces add up.
+
+/// Sums over the pixels of x [batch, channels, h, w], channels-last, and of their squares → float64
+/// [batch, 2, channels].
+at::Tensor channel_moments(const at::Tensor& x);
+/// What the norm of a map of so many pixels multiplies each channel with, and what it adds then →
+/// float32 [batch, 2, channels].
+at::Tensor group_norm_affine(const at::Tensor& moments, std::int64_t pixels, int groups,
+                             const at::Tensor& weight, const at::Tensor& bias, double epsilon);
+/// silu(x · scale + shift) of x [batch, channels, h, w], channels-last, and affine [batch, 2,
+/// channels].
+at::Tensor affine_silu(const at::Tensor& x, const at::Tensor& affine);
+
 }  // namespace longhand

@@ -128,10 +128,10 @@ Tensor activate(const std::string& name, const Tensor& x) {
 Tensor timestep_embedding(const Tensor& timesteps, int channels, bool flip_sin_to_cos,
                           double frequency_shift) {
   const int half = channels / 2;
-  const Tensor exponent =
-      -std::log(10000.0) * at::arange(half, at::kFloat) / (half - frequency_shift);
-  const Tensor angles =
-      timesteps.to(at::kFloat).unsqueeze(1) * exponent.exp().to(timesteps.device()).unsqueeze(0);
+  const Tensor exponent = -std::log(10000.0) *
+                          at::arange(half, timesteps.options().dtype(at::kFloat)) /
+                          (half - frequency_shift);
+  const Tensor angles = timesteps.to(at::kFloat).unsqueeze(1) * exponent.exp().unsqueeze(0);
   const Tensor sine = angles.sin(), cosine = angles.cos();
   Tensor embedding = flip_sin_to_cos ? at::cat({cosine, sine}, 1) : at::cat({sine, cosine}, 1);
   if (channels % 2 == 1) {

@@ -25,7 +25,8 @@ Image tensor_to_picture(const at::Tensor& tensor) {
                                .round()
                                .to(at::kByte)
                                .permute({1, 2, 0})
-                               .contiguous();
+                               .contiguous()
+                               .cpu();
   Image image(static_cast<int>(bytes.size(1)), static_cast<int>(bytes.size(0)), 3);
   std::memcpy(image.pixels.data(), bytes.const_data_ptr<std::uint8_t>(), image.pixels.size());
   return image;

@@ -9,8 +9,8 @@ namespace longhand {
 /// RGB or RGBA (alpha is dropped) → [3, height, width].
 at::Tensor picture_to_tensor(const Image& image);
 
-/// [3, height, width] of any floating type → RGB; values beyond -1…1 are clamped, rounded to 8 bits
-/// as diffusers does.
+/// [3, height, width] of any floating type, on any device → RGB; values beyond -1…1 are clamped,
+/// rounded to 8 bits as diffusers does.
 Image tensor_to_picture(const at::Tensor& tensor);
 
 /// Equal pictures in rows on a white ground, `gap` pixels apart.

@@ -57,14 +57,15 @@ void forget_pages(const at::Tensor& view) {
   }
 }
 
-/// A stored tensor as `dtype`, dense, with what is added to it: itself where nothing has to change.
+/// A stored tensor in its placement, dense, with what is added to it: itself where nothing has to
+/// change. Whole numbers keep their type.
 at::Tensor merged(const at::Tensor& view, const std::vector<LowRank>& deltas,
-                  at::ScalarType dtype) {
+                  const at::TensorOptions& placement) {
   at::Tensor sum = view;
   for (const LowRank& delta : deltas) {
     sum = sum.to(at::kFloat) + delta.product().view(view.sizes());
   }
-  return sum.is_floating_point() ? sum.to(dtype).contiguous() : sum;
+  return sum.is_floating_point() ? sum.to(placement).contiguous() : sum.to(placement.device());
 }
 
 at::Tensor initial(at::IntArrayRef shape, Init init) {
@@ -122,10 +123,10 @@ at::Tensor LowRank::product() const {
   return at::mm(left, right.flatten(1)).view(shape);
 }
 
-Weights Weights::mapped(const std::vector<fs::path>& files, at::ScalarType dtype,
+Weights Weights::mapped(const std::vector<fs::path>& files, const at::TensorOptions& placement,
                         const Layout& layout) {
   Weights weights(Source::files);
-  weights.dtype_ = dtype;
+  weights.placement_ = placement.device(placement.device());  // none is the processor
   for (const fs::path& path : files) {
     weights.origin_ += (weights.origin_.empty() ? "" : ", ") + path.string();
     weights.stored_.merge(load_tensors(path));
@@ -143,7 +144,10 @@ Weights Weights::fresh(std::uint64_t seed) {
 
 Weights Weights::shapes() { return Weights(Source::meta); }
 
-bool Weights::packs() const { return source_ == Source::files && packing_helps(dtype_); }
+bool Weights::packs() const {
+  return source_ == Source::files && device().is_cpu() &&
+         packing_helps(c10::typeMetaToScalarType(placement_.dtype()));
+}
 
 void Weights::add(const std::string& name, LowRank delta) {
   const auto found = stored_.find(name);
@@ -164,8 +168,8 @@ std::function<at::Tensor()> Weights::channels_last(const std::string& name) cons
   if (found == stored_.end()) {
     return [] { return at::Tensor(); };  // finish() reports it
   }
-  return [view = found->second, deltas = deltas_of(name), dtype = dtype_] {
-    at::Tensor copy = merged(view, deltas, dtype).contiguous(at::MemoryFormat::ChannelsLast);
+  return [view = found->second, deltas = deltas_of(name), placement = placement_] {
+    at::Tensor copy = merged(view, deltas, placement).contiguous(at::MemoryFormat::ChannelsLast);
     forget_pages(view);
     return copy;
   };
@@ -191,7 +195,7 @@ at::Tensor Weights::take(const std::string& name, at::IntArrayRef shape, Init in
                                      fmt::join(view.sizes(), ", "), fmt::join(shape, ", ")));
     tensor = at::zeros(shape);
   } else {
-    tensor = merged(view, deltas_of(name), dtype_);
+    tensor = merged(view, deltas_of(name), placement_);
     if (!tensor.is_alias_of(view)) {
       forget_pages(view);
     }

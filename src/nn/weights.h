@@ -40,9 +40,11 @@ struct LowRank {
 
 class Weights {
  public:
-  /// Tensors of one or more safetensors files, for painting. Those whose type is `dtype` point into
-  /// the mapping; the others are converted as they are taken. Throws not_found, corrupt.
-  static Weights mapped(const std::vector<fs::path>& files, at::ScalarType dtype,
+  /// Tensors of one or more safetensors files, for painting, of the placement's type and on its
+  /// device (a type alone: on the processor). Those that lie so in the file point into the mapping;
+  /// the others are converted, and brought to the device, as they are taken. Throws not_found,
+  /// corrupt.
+  static Weights mapped(const std::vector<fs::path>& files, const at::TensorOptions& placement,
                         const Layout& layout = {});
   /// Random tensors for training, float32, from torch's CPU generator at `seed`.
   static Weights fresh(std::uint64_t seed);
@@ -52,6 +54,8 @@ class Weights {
   /// True where layers lay their weights out for oneDNN once (nn/packing.h) instead of at each
   /// call.
   bool packs() const;
+  /// Where the tensors are that take() gives.
+  at::Device device() const { return placement_.device(); }
   /// Added to the tensor called `name`, in float32, whenever it is read. Throws corrupt where there
   /// is none or its shape does not fit.
   void add(const std::string& name, LowRank delta);
@@ -81,7 +85,7 @@ class Weights {
   std::vector<LowRank> deltas_of(const std::string& name) const;
 
   Source source_;
-  at::ScalarType dtype_ = at::kFloat;
+  at::TensorOptions placement_ = at::TensorOptions(at::kFloat).device(at::kCPU);
   std::string origin_;
   TensorMap stored_, parameters_;
   std::map<std::string, std::vector<LowRank>> deltas_;

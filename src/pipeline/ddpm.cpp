@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "pipeline/memory.h"
 
 namespace longhand {
 namespace {
@@ -12,8 +13,8 @@ constexpr int colours = 3;
 }  // namespace
 
 Ddpm::Ddpm(const Checkpoint& checkpoint, const ModelOptions& options)
-    : dtype_(options.dtype),
-      unet_(load_component<UNet2DModel, UNet2DConfig>(checkpoint, "unet", options.dtype)),
+    : DiffusionModel(checkpoint, options, {}),
+      unet_(load_component<UNet2DModel, UNet2DConfig>(checkpoint, "unet", placement_)),
       schedule_(SchedulerConfig::from_json(checkpoint.config("scheduler"))) {
   refuse_options_of_latents(options, "a model without text");
   if (!options.prior.empty()) {
@@ -46,13 +47,17 @@ Denoise Ddpm::denoiser(const Subject& subject, const ConditioningOptions& option
       [this](const at::Tensor& input, const at::Tensor& timesteps) {
         return unet_.forward(input, timesteps);
       },
-      1, dtype_);
+      1, placement_);
 }
 
 std::vector<std::int64_t> Ddpm::latent_shape(std::int64_t n, int width, int height) const {
   const int factor = 1 << (unet_.config().block_out_channels.size() - 1);
   return {n, colours, latent_side(height, factor, "height") * factor,
           latent_side(width, factor, "width") * factor};
+}
+
+std::int64_t Ddpm::working_bytes(std::int64_t n, const ConditioningOptions& options) const {
+  return unet_bytes(unet_.config(), n, options.height, options.width, dtype());
 }
 
 Size Ddpm::own_size() const {

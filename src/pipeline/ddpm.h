@@ -15,10 +15,14 @@ class Ddpm : public DiffusionModel {
   Denoise denoiser(const Subject& subject, const ConditioningOptions& options,
                    NoiseSource& noise) const override;
   std::vector<std::int64_t> latent_shape(std::int64_t n, int width, int height) const override;
+  std::int64_t working_bytes(std::int64_t n, const ConditioningOptions& options) const override;
   at::Tensor latents_of(const at::Tensor& pictures, NoiseSource&) const override {
     return pictures;
   }
-  at::Tensor pictures_of(const at::Tensor& latents, NoiseSource&) const override { return latents; }
+  at::Tensor pictures_of(const at::Tensor& latents, NoiseSource&, const OnStep&) const override {
+    return latents;
+  }
+  at::Tensor previews_of(const at::Tensor& latents) const override { return latents; }
   const SchedulerConfig& schedule() const override { return schedule_; }
   Size own_size() const override;
   int max_tokens() const override { return 0; }
@@ -26,7 +30,6 @@ class Ddpm : public DiffusionModel {
   double default_guidance() const override { return 1; }
 
  private:
-  at::ScalarType dtype_;
   UNet2DModel unet_;
   SchedulerConfig schedule_;
 };

@@ -8,6 +8,7 @@
 #include "pipeline/ddpm.h"
 #include "pipeline/kandinsky.h"
 #include "pipeline/karlo.h"
+#include "pipeline/memory.h"
 #include "pipeline/stable_diffusion.h"
 
 namespace longhand {
@@ -42,6 +43,12 @@ const std::map<std::string, Loader>& families() {
 
 }  // namespace
 
+DiffusionModel::DiffusionModel(const Checkpoint& checkpoint, const ModelOptions& options,
+                               const fs::path& prior)
+    : placement_(options.placement()),
+      weights_bytes_(
+          options.device.is_cpu() ? weights_within_memory(checkpoint, prior, options.dtype) : 0) {}
+
 at::Tensor DiffusionModel::image_embeds_of(const std::vector<Image>&) const {
   fail(Kind::invalid_argument,
        "this model does not paint from pictures' embeddings; take Kandinsky 2.2, Karlo or Stable "
@@ -62,7 +69,7 @@ at::Tensor DiffusionModel::text_embeds_of(const std::vector<std::string>&) const
 
 std::unique_ptr<DiffusionModel> load_diffusion_model(const fs::path& path,
                                                      const ModelOptions& options) {
-  const Checkpoint checkpoint(path);
+  const Checkpoint checkpoint(path, {options.config, options.prediction_type});
   const fs::path index = checkpoint.configs() / "model_index.json";
   const auto name = config_value<std::string>(read_config(index), "_class_name", "");
   const auto found = families().find(name);
@@ -88,12 +95,12 @@ std::int64_t latent_side(int side, int factor, const char* name) {
 }
 
 void refuse_options_of_latents(const ModelOptions& options, const char* model) {
-  if (!options.vae.empty() || !options.loras.empty()) {
+  const bool vae = options.tiny_vae || !options.vae.empty();
+  if (vae || !options.loras.empty()) {
     fail(Kind::invalid_argument,
-         "{} paints pixels: it has no autoencoder that could be replaced, and LoRAs are not made "
-         "for "
-         "it; leave {} out",
-         model, options.vae.empty() ? "--lora" : "--vae");
+         "{} paints pixels: it has no autoencoder that could be replaced, and takes no LoRA, as "
+         "Stable Diffusion 1, 2, XL and Kandinsky 2.2 do; leave {} out",
+         model, vae ? "--vae" : "--lora");
   }
 }
 
@@ -105,7 +112,7 @@ std::map<std::string, Weights> weights_with_loras(const Checkpoint& checkpoint,
   for (const std::string& component : components) {
     if (checkpoint.has(component)) {
       const auto [at, inserted] =
-          weights.emplace(component, checkpoint.weights(component, options.dtype));
+          weights.emplace(component, checkpoint.weights(component, options.placement()));
       targets[component] = &at->second;
     }
   }

@@ -33,6 +33,7 @@ struct ConditioningOptions {
   double prior_guidance = 4;
   ReadingOptions reading = {};
   int noise_level = 0;  // Stable unCLIP: noise on the image's embedding, 0 to 999
+  OnStep on_step = {};  // of all networks: the prior's, the denoiser's, super-resolution's
 };
 
 struct LoraChoice {
@@ -43,15 +44,33 @@ struct LoraChoice {
 /// How a model is loaded.
 struct ModelOptions {
   at::ScalarType dtype = at::kFloat;
+  at::Device device = at::kCPU;
   std::vector<LoraChoice> loras = {};
-  fs::path prior = {};  // a folder with the prior, where it is a model of its own
-  fs::path vae = {};    // a folder; "": the model's own
+  fs::path prior = {};               // a folder with the prior, where it is a model of its own
+  fs::path vae = {};                 // a folder; "": the model's own
+  bool tiny_vae = false;             // the small autoencoder of the model's latents in its place
+  bool previews = false;             // load what previews need
+  fs::path config = {};              // a folder whose configs a single file is read with
+  std::string prediction_type = {};  // in place of what the configs or the weights say
+
+  at::TensorOptions placement() const { return at::TensorOptions(dtype).device(device); }
 };
 
 /// Re-entrant. A latent is what is denoised: pictures themselves for models in pixel space.
+/// Samples, noise and pictures that it is given lie on its device, and so does what it returns.
 class DiffusionModel {
  public:
+  /// `prior`: a folder with the prior, where it is a model of its own. Throws out_of_memory where
+  /// the weights do not fit into the processor's memory, before they are loaded.
+  DiffusionModel(const Checkpoint& checkpoint, const ModelOptions& options, const fs::path& prior);
   virtual ~DiffusionModel() = default;
+  at::Device device() const { return placement_.device(); }
+  at::ScalarType dtype() const { return c10::typeMetaToScalarType(placement_.dtype()); }
+  /// Bytes of the weights in the processor's memory, once they are laid out for computing.
+  std::int64_t weights_bytes() const { return weights_bytes_; }
+  /// What painting n pictures takes beside the weights at its peak, in bytes: a step of a denoiser,
+  /// or the decoding in the way that takes least.
+  virtual std::int64_t working_bytes(std::int64_t n, const ConditioningOptions& options) const = 0;
 
   /// Conditions, both branches of guidance in one batch. Draws from `noise` what the family draws
   /// before its latents. Throws invalid_argument for a subject that the model cannot take.
@@ -63,8 +82,12 @@ class DiffusionModel {
   /// Pictures [n, 3, H, W] in -1…1 → clean latents; noise is drawn where the reference samples
   /// them.
   virtual at::Tensor latents_of(const at::Tensor& pictures, NoiseSource& noise) const = 0;
-  /// Clean latents → pictures, about -1…1.
-  virtual at::Tensor pictures_of(const at::Tensor& latents, NoiseSource& noise) const = 0;
+  /// Clean latents → pictures, about -1…1. `on_step` is called after steps of super-resolution.
+  virtual at::Tensor pictures_of(const at::Tensor& latents, NoiseSource& noise,
+                                 const OnStep& on_step) const = 0;
+  /// Clean latents → rough pictures, about -1…1, at little cost and of any size. The model must be
+  /// loaded with ModelOptions::previews.
+  virtual at::Tensor previews_of(const at::Tensor& latents) const = 0;
   /// CLIP embeddings [n, d] of pictures. Throws invalid_argument where it cannot paint from them.
   virtual at::Tensor image_embeds_of(const std::vector<Image>& images) const;
   /// CLIP embeddings [n, d] that the prior imagines for captions; as above.
@@ -73,6 +96,14 @@ class DiffusionModel {
   /// CLIP embeddings [n, d] of texts, in the space of pictures' embeddings; as above.
   virtual at::Tensor text_embeds_of(const std::vector<std::string>& texts) const;
 
+  /// Steps of the prior, which denoiser() takes. Throws invalid_argument where the subject needs a
+  /// prior and there is none, or one that cannot take so many.
+  virtual int prior_steps(const Subject& subject, const ConditioningOptions& options) const {
+    return 0;
+  }
+  /// Steps of super-resolution, which pictures_of() takes.
+  virtual int super_res_steps() const { return 0; }
+
   virtual const SchedulerConfig& schedule() const = 0;
   virtual Size own_size() const = 0;
   /// What captions are limited to, with the two marks; 0 for a model without text.
@@ -80,6 +111,12 @@ class DiffusionModel {
   /// The reference's defaults.
   virtual int default_steps() const = 0;
   virtual double default_guidance() const = 0;
+
+ protected:
+  const at::TensorOptions placement_;  // of the networks' weights and of what they compute with
+
+ private:
+  std::int64_t weights_bytes_;
 };
 
 /// The family is told by model_index.json's _class_name. Throws not_found, corrupt, naming the

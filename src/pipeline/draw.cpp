@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "io/hub_catalogue.h"
+#include "nn/device.h"
 #include "nn/dtype.h"
 
 namespace longhand {
@@ -26,24 +27,56 @@ LoraChoice lora_choice(const std::string& text) {
   return {resolve_model(text), 1};
 }
 
+/// A model whose configs come with the project (data/models), or any other; "" for none.
+fs::path config_folder(const std::string& name) {
+  if (name.empty()) {
+    return {};
+  }
+  const fs::path own = home() / "data" / "models" / name;
+  return !fs::exists(name) && fs::is_regular_file(own / "model_index.json") ? own
+                                                                            : resolve_model(name);
+}
+
 }  // namespace
 
-Painter load_painter(const PaintRequest& request) {
-  ModelOptions options{.dtype = dtype_named(request.dtype), .loras = {}, .prior = {}, .vae = {}};
+Painter load_painter(const PaintRequest& request, bool previews) {
+  const at::Device device = device_named(request.device);
+  ModelOptions options{.dtype = dtype_named(request.dtype, device),
+                       .device = device,
+                       .loras = {},
+                       .prior = {},
+                       .vae = {},
+                       .tiny_vae = request.vae == "tiny",
+                       .previews = previews,
+                       .config = config_folder(request.config),
+                       .prediction_type = request.prediction_type};
   for (const std::string& lora : request.lora) {
     options.loras.push_back(lora_choice(lora));
   }
   if (!request.prior.empty()) {
     options.prior = resolve_model(request.prior);
   }
-  if (!request.vae.empty()) {
+  if (!request.vae.empty() && !options.tiny_vae) {
     options.vae = resolve_model(request.vae);
   }
   Painter painter(resolve_model(request.model), options);
   if (!request.refiner.empty()) {
-    painter.add_refiner(resolve_model(request.refiner), {.dtype = options.dtype});
+    painter.add_refiner(resolve_model(request.refiner), {.dtype = options.dtype,
+                                                         .device = device,
+                                                         .vae = options.vae,
+                                                         .tiny_vae = options.tiny_vae});
   }
   return painter;
+}
+
+void require_text(const Painter& painter, const PaintRequest& resolved) {
+  if (painter.model().max_tokens() == 0) {
+    fail(Kind::invalid_argument,
+         "{} was trained without text: there is nothing to lengthen for it, and it paints what it "
+         "was trained on; take a model that reads a prompt (longhand models lists them)",
+         resolved.model);
+  }
+  painter.steps({{.caption = "a text", .seed = resolved.seed.value()}}, painting_of(resolved));
 }
 
 UpsampleRequest upsampling_of(const PaintRequest& request, const ModelDefaults& defaults,
@@ -51,6 +84,7 @@ UpsampleRequest upsampling_of(const PaintRequest& request, const ModelDefaults& 
   UpsampleRequest upsampling;
   upsampling.llm = request.llm;
   upsampling.llm_model = request.llm_model;
+  upsampling.llm_timeout = request.llm_timeout;
   upsampling.candidates = request.candidates;
   upsampling.max_tokens = max_tokens;
   upsampling.seed = request.seed.value_or(0);
@@ -71,6 +105,7 @@ void resolve(PaintRequest& request, const ModelDefaults& defaults, const Painter
   request.guidance =
       request.guidance ? request.guidance : defaults.guidance.value_or(model.default_guidance());
   request.size = request.size.value_or(model.own_size());
+  request.device = model.device().str();
   if (request.scheduler.empty()) {
     request.scheduler =
         defaults.scheduler.empty() ? model.schedule().class_name : defaults.scheduler;

@@ -18,6 +18,8 @@ namespace longhand {
 /// What all painting from prompts is asked for.
 struct PaintRequest {
   std::string model = "pocket";
+  std::string config;
+  std::string prediction_type;
   std::vector<std::string> lora;
   std::string vae;
   std::string refiner;
@@ -34,8 +36,10 @@ struct PaintRequest {
   std::optional<Size> size;
   std::string scheduler;
   std::string dtype = "auto";
+  std::string device = "auto";
   std::string llm;
   std::string llm_model;
+  int llm_timeout = 120;
   std::string prompt_template;
   int candidates = 4;
 
@@ -44,7 +48,15 @@ struct PaintRequest {
             "a name that `longhand models` lists, ORG/NAME, a folder in the diffusers layout, or a "
             "single .safetensors checkpoint"),
       field("lora", &PaintRequest::lora, "a LoRA's file or folder, FILE:WEIGHT for a part of it"),
-      field("vae", &PaintRequest::vae, "another autoencoder: a folder, or its name"),
+      field(
+          "config", &PaintRequest::config,
+          "a single file's configs, where they are not those of the base model: \"sdxl-turbo\" or "
+          "a folder with model_index.json"),
+      field("prediction_type", &PaintRequest::prediction_type,
+            "epsilon, v_prediction or sample (default: what the model's files say)"),
+      field("vae", &PaintRequest::vae,
+            "another autoencoder: a folder, its name, or \"tiny\", the small and quick one of the "
+            "model's kind (taesd, taesdxl)"),
       field("refiner", &PaintRequest::refiner, "a model that paints the end of each run (SDXL's)"),
       field("refiner_start", &PaintRequest::refiner_start,
             "where on the way, 0 to 1, the refiner takes over", 0, 1),
@@ -65,10 +77,14 @@ struct PaintRequest {
       field("scheduler", &PaintRequest::scheduler,
             "ddim, euler, euler_a, dpm++_2m_karras, unipc, lcm, … (default: the model's)"),
       field("dtype", &PaintRequest::dtype, "auto, float32 or bfloat16"),
+      field("device", &PaintRequest::device,
+            "auto, cpu, cuda, or cuda:1 and so on; auto takes a GPU where libtorch finds one"),
   };
   static constexpr auto lengthening_fields = std::tuple{
       field("llm", &PaintRequest::llm, "language model: a GGUF file, or an endpoint's http://…/v1"),
       field("llm_model", &PaintRequest::llm_model, "which of the endpoint's models"),
+      field("llm_timeout", &PaintRequest::llm_timeout, "seconds to wait for an endpoint's answer",
+            1, 3600),
       field("template", &PaintRequest::prompt_template,
             "\"dalle3\", or a template's JSON file (default: the model's own, else dalle3)"),
       field("candidates", &PaintRequest::candidates, "captions tried for the prompt", 1, 64),
@@ -90,16 +106,21 @@ struct DrawRequest : PaintRequest {
       PaintRequest::fields);
 };
 
-/// The painter that a request asks for, its LoRAs and refiner with it. Throws not_found with the
-/// command that gets a model which is not here.
-Painter load_painter(const PaintRequest& request);
+/// The painter that a request asks for, its LoRAs and refiner with it; with `previews` it can give
+/// them (PaintOptions::on_preview). Throws not_found with the command that gets a model which is
+/// not here.
+Painter load_painter(const PaintRequest& request, bool previews = false);
+
+/// Throws invalid_argument where the painter cannot paint from text as a resolved request asks:
+/// before anything is lengthened for it.
+void require_text(const Painter& painter, const PaintRequest& resolved);
 
 /// The lengthening that a request asks for, in the manner that its model was trained on.
 UpsampleRequest upsampling_of(const PaintRequest& request, const ModelDefaults& defaults,
                               int max_tokens);
 
-/// Sets all that a request leaves open: seed (a new one), steps, guidance, size, scheduler. Throws
-/// invalid_argument for what the painter cannot paint.
+/// Sets all that a request leaves open: seed (a new one), steps, guidance, size, scheduler, device.
+/// Throws invalid_argument for what the painter cannot paint.
 void resolve(PaintRequest& request, const ModelDefaults& defaults, const Painter& painter);
 
 /// The painting that a resolved request asks for.

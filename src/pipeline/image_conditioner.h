@@ -20,14 +20,17 @@ class ImageConditioner {
   at::Tensor encode(const std::vector<Image>& images) const;
   at::Tensor imagine(const std::vector<std::string>& captions, const ConditioningOptions& options,
                      NoiseSource& noise) const;
+  /// Of the prior. Throws invalid_argument where there is none.
+  int prior_steps(const ConditioningOptions& options) const { return prior().steps(options); }
   /// Embeddings [n, d] → [n, 2d]: noised between the normalizer's statistics as `level` says, 0 to
   /// 999, and the level (diffusers noise_image_embeddings).
   at::Tensor class_labels(const at::Tensor& embeds, int level, NoiseSource& noise) const;
 
  private:
+  const Prior& prior() const;
   void add_prior(const Checkpoint& source, const std::string& prefix, int embedding_dim);
 
-  at::ScalarType dtype_;
+  at::TensorOptions placement_;
   StableUnCLIPImageNormalizer normalizer_;
   SchedulerConfig noising_;
   std::optional<ImageEncoder> encoder_;

@@ -16,7 +16,7 @@ class ImageEncoder {
  public:
   /// `processor`: the component whose preprocessor_config.json says how pictures are prepared.
   ImageEncoder(const Checkpoint& checkpoint, const std::string& component,
-               const std::string& processor, at::ScalarType dtype);
+               const std::string& processor, const at::TensorOptions& placement);
 
   /// [n, projection_dim], of the encoder's type.
   at::Tensor encode(const std::vector<Image>& images) const;
@@ -28,7 +28,7 @@ class ImageEncoder {
  private:
   CLIPVisionModelWithProjection model_;
   CLIPImageProcessor processor_;
-  at::ScalarType dtype_;
+  at::TensorOptions placement_;
 };
 
 }  // namespace longhand

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "io/hub_catalogue.h"
+#include "pipeline/memory.h"
 
 namespace longhand {
 namespace {
@@ -40,7 +41,16 @@ fs::path prior_folder(const Checkpoint& checkpoint, const ModelOptions& options)
 
 std::map<std::string, Weights> unet_weights(const Checkpoint& checkpoint,
                                             const ModelOptions& options) {
-  return weights_with_loras(checkpoint, {"unet"}, options);
+  try {
+    return weights_with_loras(checkpoint, {"unet"}, options);
+  } catch (const Error& error) {
+    if (options.loras.empty()) {
+      throw;
+    }
+    throw Error(error.kind(), fmt::format("{}\n  of Kandinsky 2.2, LoRAs of the decoder's unet can "
+                                          "be added, those of the prior cannot",
+                                          error.what()));
+  }
 }
 
 }  // namespace
@@ -65,18 +75,19 @@ Kandinsky::Kandinsky(const Checkpoint& checkpoint, const ModelOptions& options)
 
 Kandinsky::Kandinsky(const Checkpoint& checkpoint, const ModelOptions& options,
                      const PriorSource& prior)
-    : dtype_(options.dtype),
+    : DiffusionModel(checkpoint, options,
+                     prior.prefix.empty() ? prior.checkpoint.path() : fs::path()),
       unet_(unet_weights(checkpoint, options).at("unet"),
             UNet2DConditionConfig::from_json(checkpoint.config("unet"))),
-      autoencoder_(options.vae.empty() ? load_autoencoder(checkpoint, "movq", dtype_)
-                                       : load_autoencoder(options.vae, dtype_)),
+      autoencoder_(painting_autoencoder(checkpoint, "movq", options)),
+      previewer_(preview_autoencoder(checkpoint, "movq", options, autoencoder_)),
       schedule_(SchedulerConfig::from_json(checkpoint.config("scheduler"))),
       text_encoder_(load_text_encoder(prior.checkpoint, prior.prefix + "text_encoder",
-                                      prior.prefix + "tokenizer", dtype_)),
+                                      prior.prefix + "tokenizer", placement_)),
       image_encoder_(prior.checkpoint, prior.prefix + "image_encoder",
-                     prior.prefix + "image_processor", dtype_),
+                     prior.prefix + "image_processor", placement_),
       prior_(prior.checkpoint, prior.prefix + "prior", prior.prefix + "scheduler", text_encoder_,
-             dtype_) {
+             placement_) {
   check(checkpoint);
 }
 
@@ -107,7 +118,7 @@ Kandinsky::Embeds Kandinsky::embeds_of(const Subject& subject, const Conditionin
     }
     Subject unwanted;
     unwanted.captions.assign(subject.captions.size(), negative.value_or(""));
-    return {subject.image_embeds.to(dtype_),
+    return {subject.image_embeds.to(placement_),
             negative ? imagined_embeds(unwanted, options, noise) : at::Tensor()};
   }
   if (!negative) {
@@ -139,10 +150,10 @@ Denoise Kandinsky::denoiser(const Subject& subject, const ConditioningOptions& o
     condition = joined({.image_embeds = none.expand_as(embeds.with)}, condition);
   }
   return guided_denoise(
-      [this, condition](const at::Tensor& input, const at::Tensor& timesteps) {
-        return unet_.forward(input, timesteps, condition);
+      [run = unet_.with(condition)](const at::Tensor& input, const at::Tensor& timesteps) mutable {
+        return run.forward(input, timesteps);
       },
-      options.guidance, dtype_);
+      options.guidance, placement_);
 }
 
 std::vector<std::int64_t> Kandinsky::latent_shape(std::int64_t n, int width, int height) const {
@@ -151,12 +162,28 @@ std::vector<std::int64_t> Kandinsky::latent_shape(std::int64_t n, int width, int
           latent_side(width, factor * factor, "width") * factor};
 }
 
-at::Tensor Kandinsky::latents_of(const at::Tensor& pictures, NoiseSource&) const {
-  return autoencoder_->latents_of(pictures.to(dtype_));
+std::int64_t Kandinsky::working_bytes(std::int64_t n, const ConditioningOptions& options) const {
+  const auto shape = latent_shape(n, options.width, options.height);
+  return std::max(
+      unet_bytes(unet_.config(), options.guidance > 1 ? 2 * n : n, shape[2], shape[3], dtype()),
+      autoencoder_->least_bytes(options.height, options.width, dtype()));
 }
 
-at::Tensor Kandinsky::pictures_of(const at::Tensor& latents, NoiseSource&) const {
-  return autoencoder_->pictures_of(latents.to(dtype_).contiguous(at::MemoryFormat::ChannelsLast));
+at::Tensor Kandinsky::latents_of(const at::Tensor& pictures, NoiseSource&) const {
+  return autoencoder_->latents_of(pictures.to(placement_));
+}
+
+at::Tensor Kandinsky::pictures_of(const at::Tensor& latents, NoiseSource&, const OnStep&) const {
+  return decoded(autoencoder_, latents, placement_);
+}
+
+at::Tensor Kandinsky::previews_of(const at::Tensor& latents) const {
+  return decoded(previewer_, latents, placement_);
+}
+
+int Kandinsky::prior_steps(const Subject& subject, const ConditioningOptions& options) const {
+  const bool imagines = !subject.image_embeds.defined() || subject.negative_prompt;
+  return imagines ? prior_.steps(options) : 0;
 }
 
 at::Tensor Kandinsky::image_embeds_of(const std::vector<Image>& images) const {

@@ -3,8 +3,8 @@
 // et al. 2023).
 #pragma once
 
-#include "models/autoencoder.h"
 #include "models/unet_2d_condition.h"
+#include "pipeline/autoencoders.h"
 #include "pipeline/image_encoder.h"
 #include "pipeline/prior.h"
 
@@ -23,12 +23,16 @@ class Kandinsky : public DiffusionModel {
                    NoiseSource& noise) const override;
   /// Sides are multiples of the autoencoder's factor squared; the reference paints the next larger.
   std::vector<std::int64_t> latent_shape(std::int64_t n, int width, int height) const override;
+  std::int64_t working_bytes(std::int64_t n, const ConditioningOptions& options) const override;
   at::Tensor latents_of(const at::Tensor& pictures, NoiseSource& noise) const override;
-  at::Tensor pictures_of(const at::Tensor& latents, NoiseSource& noise) const override;
+  at::Tensor pictures_of(const at::Tensor& latents, NoiseSource& noise,
+                         const OnStep& on_step) const override;
+  at::Tensor previews_of(const at::Tensor& latents) const override;
   at::Tensor image_embeds_of(const std::vector<Image>& images) const override;
   at::Tensor imagined_embeds(const Subject& subject, const ConditioningOptions& options,
                              NoiseSource& noise) const override;
   at::Tensor text_embeds_of(const std::vector<std::string>& texts) const override;
+  int prior_steps(const Subject& subject, const ConditioningOptions& options) const override;
   const SchedulerConfig& schedule() const override { return schedule_; }
   Size own_size() const override;
   int max_tokens() const override { return text_encoder_.config().max_position_embeddings; }
@@ -51,9 +55,8 @@ class Kandinsky : public DiffusionModel {
   Embeds embeds_of(const Subject& subject, const ConditioningOptions& options,
                    NoiseSource& noise) const;
 
-  at::ScalarType dtype_;
   UNet2DConditionModel unet_;
-  std::unique_ptr<Autoencoder> autoencoder_;
+  std::shared_ptr<const Autoencoder> autoencoder_, previewer_;
   SchedulerConfig schedule_;
   TextEncoder text_encoder_;
   ImageEncoder image_encoder_;

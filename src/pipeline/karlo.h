@@ -24,13 +24,18 @@ class Karlo : public DiffusionModel {
   Denoise denoiser(const Subject& subject, const ConditioningOptions& options,
                    NoiseSource& noise) const override;
   std::vector<std::int64_t> latent_shape(std::int64_t n, int width, int height) const override;
+  std::int64_t working_bytes(std::int64_t n, const ConditioningOptions& options) const override;
   at::Tensor latents_of(const at::Tensor& pictures, NoiseSource& noise) const override;
   /// Draws the noise of super-resolution.
-  at::Tensor pictures_of(const at::Tensor& latents, NoiseSource& noise) const override;
+  at::Tensor pictures_of(const at::Tensor& latents, NoiseSource& noise,
+                         const OnStep& on_step) const override;
+  at::Tensor previews_of(const at::Tensor& latents) const override { return latents; }
   at::Tensor image_embeds_of(const std::vector<Image>& images) const override;
   at::Tensor imagined_embeds(const Subject& subject, const ConditioningOptions& options,
                              NoiseSource& noise) const override;
   at::Tensor text_embeds_of(const std::vector<std::string>& texts) const override;
+  int prior_steps(const Subject& subject, const ConditioningOptions& options) const override;
+  int super_res_steps() const override;
   const SchedulerConfig& schedule() const override { return schedule_; }
   Size own_size() const override;
   int max_tokens() const override { return text_encoder_.config().max_position_embeddings; }
@@ -39,10 +44,10 @@ class Karlo : public DiffusionModel {
 
  private:
   void check(const Checkpoint& checkpoint) const;
+  const Prior& prior() const;
   at::Tensor imagined(const PriorText& with, const PriorText& without,
                       const ConditioningOptions& options, NoiseSource& noise) const;
 
-  at::ScalarType dtype_;
   TextEncoder text_encoder_;
   UnCLIPTextProjModel text_proj_;
   UNet2DConditionModel decoder_;

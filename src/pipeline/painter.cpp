@@ -1,9 +1,13 @@
 #include "pipeline/painter.h"
 
+#include <algorithm>
+
 #include "core/error.h"
+#include "core/memory.h"
 #include "diffusion/inversion.h"
 #include "models/config.h"
 #include "nn/pictures.h"
+#include "pipeline/memory.h"
 
 namespace longhand {
 namespace {
@@ -22,6 +26,11 @@ std::unique_ptr<Scheduler> scheduler_for(const DiffusionModel& model, const Pain
                         options.steps, options.eta);
 }
 
+/// Whether a preview is due after this of so many steps.
+bool is_due(int step, int steps, int previews) {
+  return step * previews / steps > (step - 1) * previews / steps;
+}
+
 /// What each order has of this, in one tensor; undefined where they have none.
 at::Tensor stacked(const std::vector<Order>& orders, at::Tensor Order::* member) {
   std::vector<at::Tensor> rows;
@@ -33,6 +42,16 @@ at::Tensor stacked(const std::vector<Order>& orders, at::Tensor Order::* member)
   return rows.empty() ? at::Tensor() : at::stack(rows);
 }
 
+Subject subject_of(const std::vector<Order>& orders, const PaintOptions& options) {
+  Subject subject{.captions = {},
+                  .negative_prompt = options.negative_prompt,
+                  .image_embeds = stacked(orders, &Order::image_embeds)};
+  for (const Order& order : orders) {
+    subject.captions.push_back(order.caption);
+  }
+  return subject;
+}
+
 /// Calls it; libtorch's errors become the house's.
 template <class Action>
 auto guarded(const Action& action) {
@@ -40,8 +59,9 @@ auto guarded(const Action& action) {
     const c10::InferenceMode inference;
     return action();
   } catch (const c10::Error& error) {
-    const bool memory =
-        std::string_view(error.what()).find("allocate memory") != std::string_view::npos;
+    const std::string_view message = error.what();
+    const bool memory = message.find("allocate memory") != std::string_view::npos ||  // processor
+                        message.find("out of memory") != std::string_view::npos;      // CUDA
     fail(memory ? Kind::out_of_memory : Kind::internal, "{}{}", error.what_without_backtrace(),
          memory ? "; take a smaller size or fewer pictures at once" : "");
   }
@@ -77,29 +97,75 @@ void Painter::add_refiner(const fs::path& model, const ModelOptions& options) {
 
 void Painter::check(const PaintOptions& options) const {
   model_->latent_shape(1, options.width, options.height);
-  calls(options);
+  denoising_steps(options);
 }
 
-int Painter::calls(const PaintOptions& options) const {
+bool Painter::check_memory(std::int64_t n, const PaintOptions& options) const {
+  if (!model_->device().is_cpu()) {
+    return false;
+  }
+  const auto need = [&](std::int64_t count, Size size) {
+    ConditioningOptions sized = options;
+    sized.width = size.width;
+    sized.height = size.height;
+    MemoryNeed sum{0, 0};
+    for (const auto* model : {model_.get(), refiner_.get()}) {
+      if (model != nullptr) {
+        sum.weights += model->weights_bytes();
+        sum.work = std::max(sum.work, model->working_bytes(count, sized));
+      }
+    }
+    return sum;
+  };
+  return require_memory(need, n, {options.width, options.height}, memory_room(), model_->dtype());
+}
+
+int Painter::denoising_steps(const PaintOptions& options) const {
   const auto scheduler = scheduler_for(*model_, options);
-  return options.guide ? calls_of_edit(*scheduler, *options.guide)
-                       : static_cast<int>(scheduler->timesteps().size());
+  if (options.guide) {
+    return calls_of_edit(*scheduler, *options.guide);
+  }
+  if (!refiner_) {
+    return static_cast<int>(scheduler->timesteps().size());
+  }
+  const auto refining = scheduler_for(*refiner_, options);
+  return static_cast<int>(scheduler->end_of_denoising(options.refiner_start) +
+                          refining->timesteps().size() -
+                          refining->start_of_denoising(options.refiner_start));
+}
+
+int Painter::steps(const std::vector<Order>& orders, const PaintOptions& options) const {
+  return model_->prior_steps(subject_of(orders, options), options) + denoising_steps(options) +
+         model_->super_res_steps();
+}
+
+int Painter::steps_of_noise(const Order& order, const PaintOptions& options) const {
+  return steps({order}, options) - model_->super_res_steps();
+}
+
+/// A picture at a time: a preview must not need more memory than the painting.
+Preview Painter::preview(const at::Tensor& clean, int step, int steps) const {
+  Preview preview{.pictures = {}, .step = step, .steps = steps};
+  for (const at::Tensor& latents : clean.split(1)) {
+    preview.pictures.push_back(tensor_to_picture(model_->previews_of(latents)[0]));
+  }
+  return preview;
 }
 
 Painter::Run Painter::run_of(const std::vector<Order>& orders, const PaintOptions& options) const {
-  Subject subject{.captions = {},
-                  .negative_prompt = options.negative_prompt,
-                  .image_embeds = stacked(orders, &Order::image_embeds)};
   std::vector<std::int64_t> seeds;
-  for (const Order& order : orders) {
-    subject.captions.push_back(order.caption);
-    seeds.push_back(order.seed);
-  }
-  Run run{std::move(subject), NoiseSource(seeds), {}, [&options, calls = 0]() mutable {
-            if (options.on_step) {
-              options.on_step(++calls);
-            }
-          }};
+  std::ranges::transform(orders, std::back_inserter(seeds), &Order::seed);
+  Run run{subject_of(orders, options), NoiseSource(seeds, model_->device()), {}, {}};
+  run.on_step = [this, &options, step = 0,
+                 steps = denoising_steps(options)](const at::Tensor& clean) mutable {
+    ++step;
+    if (options.on_step) {
+      options.on_step();
+    }
+    if (options.on_preview && is_due(step, steps, options.previews)) {
+      options.on_preview(preview(clean, step, steps));
+    }
+  };
   run.denoise = model_->denoiser(run.subject, options, run.noise);
   run.start = stacked(orders, &Order::noise);
   return run;
@@ -109,13 +175,14 @@ std::vector<Image> Painter::painted(const std::vector<Order>& orders,
                                     const PaintOptions& options) const {
   Run run = run_of(orders, options);
   if (options.guide) {
-    return images_of(model_->pictures_of(from_guide(run, options), run.noise));
+    return images_of(model_->pictures_of(from_guide(run, options), run.noise, options.on_step));
   }
   const at::Tensor latents = from_noise(run, options);
   if (refiner_) {
-    return images_of(refiner_->pictures_of(refined(latents, run, options), run.noise));
+    const at::Tensor refined_latents = refined(latents, run, options);
+    return images_of(refiner_->pictures_of(refined_latents, run.noise, options.on_step));
   }
-  return images_of(model_->pictures_of(latents, run.noise));
+  return images_of(model_->pictures_of(latents, run.noise, options.on_step));
 }
 
 at::Tensor Painter::from_noise(Run& run, const PaintOptions& options) const {
@@ -128,7 +195,7 @@ at::Tensor Painter::from_noise(Run& run, const PaintOptions& options) const {
   if (refiner_) {
     span.end = scheduler->end_of_denoising(options.refiner_start);
   }
-  span.on_step = [&](std::size_t, at::Tensor&) { run.on_step(); };
+  span.on_step = [&](std::size_t, at::Tensor&) { run.on_step(scheduler->predicted_clean()); };
   return run_sampler(*scheduler, run.denoise, start, run.noise, span);
 }
 
@@ -138,7 +205,8 @@ at::Tensor Painter::from_guide(Run& run, const PaintOptions& options) const {
          "a picture is edited by one model; edit it again with --model for the refiner");
   }
   const PictureGuide& guide = *options.guide;
-  const at::Tensor pictures = guide.picture.unsqueeze(0).expand({run.subject.size(), -1, -1, -1});
+  const at::Tensor picture = guide.picture.to(model_->device());
+  const at::Tensor pictures = picture.unsqueeze(0).expand({run.subject.size(), -1, -1, -1});
   const at::Tensor latents = model_->latents_of(pictures, run.noise)
                                  .to(at::kFloat)
                                  .contiguous(at::MemoryFormat::ChannelsLast);
@@ -153,12 +221,16 @@ at::Tensor Painter::refined(const at::Tensor& latents, Run& run,
   const auto scheduler = scheduler_for(*refiner_, options);
   SamplingSpan span;
   span.begin = scheduler->start_of_denoising(options.refiner_start);
-  span.on_step = [&](std::size_t, at::Tensor&) { run.on_step(); };
+  span.on_step = [&](std::size_t, at::Tensor&) { run.on_step(scheduler->predicted_clean()); };
   return run_sampler(*scheduler, denoise, latents, run.noise, span);
 }
 
 std::vector<Image> Painter::paint(const std::vector<Order>& orders,
                                   const PaintOptions& options) const {
+  std::optional<FrugalMemory> frugal;
+  if (check_memory(static_cast<std::int64_t>(orders.size()), options)) {
+    frugal.emplace();
+  }
   return guarded([&] { return painted(orders, options); });
 }
 
@@ -166,12 +238,12 @@ at::Tensor Painter::noise_of(const Image& picture, const Order& order,
                              const PaintOptions& options) const {
   return guarded([&] {
     Run run = run_of({order}, options);
-    const at::Tensor latents =
-        model_->latents_of(picture_to_tensor(picture).unsqueeze(0), run.noise)
-            .to(at::kFloat)
-            .contiguous(at::MemoryFormat::ChannelsLast);
+    const at::Tensor pictures = picture_to_tensor(picture).unsqueeze(0).to(model_->device());
+    const at::Tensor latents = model_->latents_of(pictures, run.noise)
+                                   .to(at::kFloat)
+                                   .contiguous(at::MemoryFormat::ChannelsLast);
     const auto scheduler = make_scheduler("ddim", unbounded(model_->schedule()), options.steps);
-    return inverted(*scheduler, run.denoise, latents, {.on_step = run.on_step}).squeeze(0);
+    return inverted(*scheduler, run.denoise, latents, {.on_step = options.on_step}).squeeze(0);
   });
 }
 

@@ -34,6 +34,12 @@ struct Order {
   at::Tensor noise = {};         // [c, h, w], which the run starts from; undefined: the seed's
 };
 
+/// What a batch looks like on the way.
+struct Preview {
+  std::vector<Image> pictures;  // one for each order: rough, and of Karlo small
+  int step = 0, steps = 0;      // of the denoiser: those that are done, and all
+};
+
 struct PaintOptions : ConditioningOptions {
   int steps = 25;
   std::string scheduler = "ddim";
@@ -45,7 +51,10 @@ struct PaintOptions : ConditioningOptions {
   double refiner_start = 0.8;
   /// Edits this picture of the size above, in place of painting from noise; without a refiner.
   std::optional<PictureGuide> guide;
-  std::function<void(int)> on_step;  // called after each step with its number; may throw to stop
+  /// Is given previews on the way, evenly spaced, the last of them after the denoiser's last step.
+  /// Needs a painter that was loaded with ModelOptions::previews.
+  std::function<void(const Preview&)> on_preview;
+  int previews = 10;  // in a run that has as many steps
 };
 
 /// Re-entrant: paint() may run on several threads at once.
@@ -69,9 +78,14 @@ class Painter {
   /// Throws invalid_argument for a size, a number of steps or a scheduler that it cannot paint
   /// with.
   void check(const PaintOptions& options) const;
+  /// Throws out_of_memory where painting n pictures at once takes more memory than there is: says
+  /// what would fit. paint() asks first. Returns true where it fits narrowly (pipeline/memory.h).
+  bool check_memory(std::int64_t n, const PaintOptions& options) const;
   const DiffusionModel& model() const { return *model_; }
-  /// The model's calls in a run of these options: what progress counts.
-  int calls(const PaintOptions& options) const;
+  /// How often on_step is called by paint(), and by noise_of(): what progress counts. Throws
+  /// invalid_argument where a prior is needed that cannot be asked so.
+  int steps(const std::vector<Order>& orders, const PaintOptions& options) const;
+  int steps_of_noise(const Order& order, const PaintOptions& options) const;
 
  private:
   /// What both ways to paint need of the base model.
@@ -79,9 +93,11 @@ class Painter {
     Subject subject;
     NoiseSource noise;
     Denoise denoise;
-    std::function<void()> on_step;
-    at::Tensor start = {};  // [n, c, h, w]; undefined: drawn
+    std::function<void(const at::Tensor& clean)> on_step;  // with what the step predicts
+    at::Tensor start = {};                                 // [n, c, h, w]; undefined: drawn
   };
+  int denoising_steps(const PaintOptions& options) const;
+  Preview preview(const at::Tensor& clean, int step, int steps) const;
   Run run_of(const std::vector<Order>& orders, const PaintOptions& options) const;
   std::vector<Image> painted(const std::vector<Order>& orders, const PaintOptions& options) const;
   at::Tensor from_noise(Run& run, const PaintOptions& options) const;

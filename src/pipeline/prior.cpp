@@ -30,10 +30,11 @@ PriorText joined(const PriorText& without, const PriorText& with) {
 }
 
 Prior::Prior(const Checkpoint& checkpoint, const std::string& component,
-             const std::string& scheduler, const TextEncoder& encoder, at::ScalarType dtype)
-    : dtype_(dtype),
-      model_(
-          load_component<PriorTransformer, PriorTransformerConfig>(checkpoint, component, dtype)),
+             const std::string& scheduler, const TextEncoder& encoder,
+             const at::TensorOptions& placement)
+    : placement_(placement),
+      model_(load_component<PriorTransformer, PriorTransformerConfig>(checkpoint, component,
+                                                                      placement)),
       schedule_(SchedulerConfig::from_json(checkpoint.config(scheduler))) {
   const PriorTransformerConfig& own = model_.config();
   const CLIPTextConfig& text = encoder.config();
@@ -48,6 +49,19 @@ Prior::Prior(const Checkpoint& checkpoint, const std::string& component,
   }
 }
 
+std::unique_ptr<Scheduler> Prior::scheduler(const ConditioningOptions& options) const {
+  try {
+    return make_scheduler(schedule_.class_name, schedule_, options.prior_steps);
+  } catch (const Error& error) {
+    throw Error(error.kind(),
+                fmt::format("--prior-steps {}: {}", options.prior_steps, error.what()));
+  }
+}
+
+int Prior::steps(const ConditioningOptions& options) const {
+  return static_cast<int>(scheduler(options)->timesteps().size());
+}
+
 at::Tensor Prior::imagine(const PriorText& with, const PriorText& without, std::int64_t n,
                           const ConditioningOptions& options, NoiseSource& noise) const {
   const PriorText text = options.prior_guidance > 1 ? joined(without, with) : with;
@@ -57,11 +71,12 @@ at::Tensor Prior::imagine(const PriorText& with, const PriorText& without, std::
         const at::Tensor times = timesteps.repeat_interleave(input.size(1));
         return model_.forward(rows, times, text).view_as(input);
       },
-      options.prior_guidance, dtype_);
-  const auto scheduler = make_scheduler(schedule_.class_name, schedule_, options.prior_steps);
-  const at::Tensor start = noise.draw({n, with.text_embeds.size(0) / n, embedding_dim()}) *
-                           scheduler->init_noise_sigma();
-  return model_.post_process_latents(run_sampler(*scheduler, denoise, start, noise).to(dtype_));
+      options.prior_guidance, placement_);
+  const auto run = scheduler(options);
+  const at::Tensor start =
+      noise.draw({n, with.text_embeds.size(0) / n, embedding_dim()}) * run->init_noise_sigma();
+  const at::Tensor embeds = run_sampler(*run, denoise, start, noise, counted(options.on_step));
+  return model_.post_process_latents(embeds.to(placement_));
 }
 
 at::Tensor Prior::imagine(const TextEncoder& encoder, const std::vector<std::string>& captions,

@@ -25,7 +25,7 @@ class Prior {
  public:
   /// Throws corrupt where the text encoder is not of the same model.
   Prior(const Checkpoint& checkpoint, const std::string& component, const std::string& scheduler,
-        const TextEncoder& encoder, at::ScalarType dtype);
+        const TextEncoder& encoder, const at::TensorOptions& placement);
 
   /// Embeddings [n, k, embedding_dim] of n pictures from k texts each: `with` has n·k rows, those
   /// of a picture one after the other, and `without` one row. A picture's noise is drawn for its k
@@ -36,10 +36,14 @@ class Prior {
   at::Tensor imagine(const TextEncoder& encoder, const std::vector<std::string>& captions,
                      const std::string& unwanted, const ConditioningOptions& options,
                      NoiseSource& noise) const;
+  /// How many steps that is. Throws invalid_argument for a number that its scheduler cannot take.
+  int steps(const ConditioningOptions& options) const;
   int embedding_dim() const { return model_.config().embedding_dim; }
 
  private:
-  at::ScalarType dtype_;
+  std::unique_ptr<Scheduler> scheduler(const ConditioningOptions& options) const;
+
+  at::TensorOptions placement_;
   PriorTransformer model_;
   SchedulerConfig schedule_;
 };

@@ -9,7 +9,7 @@ namespace {
 
 /// The share of each latent's pixels that is painted, [1, 1, h, w].
 at::Tensor mask_in_latents(const at::Tensor& mask, const at::Tensor& latents) {
-  return at::adaptive_avg_pool2d(mask.unsqueeze(0).unsqueeze(0),
+  return at::adaptive_avg_pool2d(mask.to(latents.device()).unsqueeze(0).unsqueeze(0),
                                  {latents.size(2), latents.size(3)});
 }
 
@@ -33,7 +33,7 @@ int calls_of_edit(const Scheduler& scheduler, const PictureGuide& guide) {
 at::Tensor edited_latents(const std::function<std::unique_ptr<Scheduler>()>& new_scheduler,
                           const Denoise& denoise, const at::Tensor& latents,
                           const PictureGuide& guide, NoiseSource& noise,
-                          const std::function<void()>& on_step) {
+                          const std::function<void(const at::Tensor& clean)>& on_step) {
   const bool masked = guide.mask.defined();
   const at::Tensor mask = masked ? mask_in_latents(guide.mask, latents) : at::Tensor();
   at::Tensor clean = latents;
@@ -44,11 +44,13 @@ at::Tensor edited_latents(const std::function<std::unique_ptr<Scheduler>()>& new
     span.begin = start_of(*scheduler, guide.strength);
     const at::Tensor epsilon = noise.draw_like(clean).contiguous(at::MemoryFormat::ChannelsLast);
     span.on_step = [&](std::size_t i, at::Tensor& sample) {
+      at::Tensor predicted = scheduler->predicted_clean();
       if (masked) {
         const at::Tensor kept = i + 1 < steps ? scheduler->add_noise(clean, epsilon, i + 1) : clean;
         sample = (1 - mask) * kept + mask * sample;
+        predicted = (1 - mask) * clean + mask * predicted;
       }
-      on_step();
+      on_step(predicted);
     };
     const at::Tensor start = masked && span.begin == 0
                                  ? epsilon * scheduler->init_noise_sigma()

@@ -25,10 +25,11 @@ int calls_of_edit(const Scheduler& scheduler, const PictureGuide& guide);
 /// The guide's latents [n, channels, h, w] → those of the edited pictures. Each repeat takes a new
 /// scheduler and draws one noise, which that of what is kept is too at all steps, as in the
 /// authors' code. With a mask and strength 1 a repeat starts from noise alone. `on_step` is called
-/// after each call of the model. Throws invalid_argument for a strength too small for one step.
+/// after each call of the model, with the clean latents that it predicts. Throws invalid_argument
+/// for a strength too small for one step.
 at::Tensor edited_latents(const std::function<std::unique_ptr<Scheduler>()>& new_scheduler,
                           const Denoise& denoise, const at::Tensor& latents,
                           const PictureGuide& guide, NoiseSource& noise,
-                          const std::function<void()>& on_step);
+                          const std::function<void(const at::Tensor& clean)>& on_step);
 
 }  // namespace longhand

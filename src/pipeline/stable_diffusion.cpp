@@ -1,7 +1,10 @@
 #include "pipeline/stable_diffusion.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "models/config.h"
+#include "pipeline/memory.h"
 
 namespace longhand {
 namespace {
@@ -42,7 +45,7 @@ StableDiffusion::StableDiffusion(const Checkpoint& checkpoint, const ModelOption
 
 StableDiffusion::StableDiffusion(const Checkpoint& checkpoint, const ModelOptions& options,
                                  std::map<std::string, Weights> weights)
-    : dtype_(options.dtype),
+    : DiffusionModel(checkpoint, options, options.prior),
       class_name_(config_value<std::string>(index_of(checkpoint), "_class_name", "")),
       zeros_for_empty_(config_value(index_of(checkpoint), "force_zeros_for_empty_prompt",
                                     class_name_ == "StableDiffusionXLPipeline")),
@@ -50,8 +53,8 @@ StableDiffusion::StableDiffusion(const Checkpoint& checkpoint, const ModelOption
       text_encoder_(text_encoder(checkpoint, weights, "text_encoder", "tokenizer")),
       text_encoder_2_(text_encoder(checkpoint, weights, "text_encoder_2", "tokenizer_2")),
       unet_(unet(checkpoint, weights)),
-      autoencoder_(options.vae.empty() ? load_autoencoder(checkpoint, "vae", options.dtype)
-                                       : load_autoencoder(options.vae, options.dtype)),
+      autoencoder_(painting_autoencoder(checkpoint, "vae", options)),
+      previewer_(preview_autoencoder(checkpoint, "vae", options, autoencoder_)),
       schedule_(SchedulerConfig::from_json(checkpoint.config("scheduler"))) {
   if (checkpoint.has("image_normalizer")) {
     image_.emplace(checkpoint, options);
@@ -123,7 +126,7 @@ at::Tensor StableDiffusion::time_ids(const ConditioningOptions& options, double 
   const std::vector<double> ids = scores_aesthetics_
                                       ? std::vector<double>{height, width, 0, 0, score}
                                       : std::vector<double>{height, width, 0, 0, height, width};
-  return at::tensor(ids, at::kFloat).unsqueeze(0).expand({n, -1});
+  return at::tensor(ids, at::kFloat).to(device()).unsqueeze(0).expand({n, -1});
 }
 
 UNetCondition StableDiffusion::condition(const Subject& subject, const ConditioningOptions& options,
@@ -137,7 +140,7 @@ UNetCondition StableDiffusion::condition(const Subject& subject, const Condition
   }
   if (image_) {
     const at::Tensor embeds = subject.image_embeds.defined()
-                                  ? subject.image_embeds.to(dtype_)
+                                  ? subject.image_embeds.to(placement_)
                                   : image_->imagine(subject.captions, options, noise);
     with.class_labels = image_->class_labels(embeds, options.noise_level, noise);
   }
@@ -155,20 +158,26 @@ UNetCondition StableDiffusion::condition(const Subject& subject, const Condition
   return joined(without, with);
 }
 
+/// LCM is told the scale instead of guided.
+bool StableDiffusion::guides(const ConditioningOptions& options) const {
+  return options.guidance > 1 && unet_.config().time_cond_proj_dim == 0;
+}
+
 Denoise StableDiffusion::denoiser(const Subject& subject, const ConditioningOptions& options,
                                   NoiseSource& noise) const {
-  const int told = unet_.config().time_cond_proj_dim;  // LCM is told the scale instead of guided
-  const bool guides = options.guidance > 1 && told == 0;
+  const int told = unet_.config().time_cond_proj_dim;
+  const bool guides = this->guides(options);
   UNetCondition conditions = condition(subject, options, guides, noise);
   if (told > 0) {
-    const at::Tensor scales = at::full({subject.size()}, (options.guidance - 1) * 1000, at::kFloat);
-    conditions.guidance_embeds = timestep_embedding(scales, told, false, 1).to(dtype_);
+    const at::Tensor scales =
+        at::full({subject.size()}, (options.guidance - 1) * 1000, placement_.dtype(at::kFloat));
+    conditions.guidance_embeds = timestep_embedding(scales, told, false, 1).to(placement_);
   }
   return guided_denoise(
-      [this, conditions](const at::Tensor& input, const at::Tensor& timesteps) {
-        return unet_.forward(input, timesteps, conditions);
+      [run = unet_.with(conditions)](const at::Tensor& input, const at::Tensor& timesteps) mutable {
+        return run.forward(input, timesteps);
       },
-      guides ? options.guidance : 1, dtype_);
+      guides ? options.guidance : 1, placement_);
 }
 
 std::vector<std::int64_t> StableDiffusion::latent_shape(std::int64_t n, int width,
@@ -178,13 +187,30 @@ std::vector<std::int64_t> StableDiffusion::latent_shape(std::int64_t n, int widt
           latent_side(width, factor, "width")};
 }
 
+std::int64_t StableDiffusion::working_bytes(std::int64_t n,
+                                            const ConditioningOptions& options) const {
+  const auto shape = latent_shape(n, options.width, options.height);
+  return std::max(
+      unet_bytes(unet_.config(), guides(options) ? 2 * n : n, shape[2], shape[3], dtype()),
+      autoencoder_->least_bytes(options.height, options.width, dtype()));
+}
+
 at::Tensor StableDiffusion::latents_of(const at::Tensor& pictures, NoiseSource& noise) const {
-  return autoencoder_->sampled_latents_of(pictures.to(dtype_),
+  return autoencoder_->sampled_latents_of(pictures.to(placement_),
                                           [&](at::IntArrayRef shape) { return noise.draw(shape); });
 }
 
-at::Tensor StableDiffusion::pictures_of(const at::Tensor& latents, NoiseSource&) const {
-  return autoencoder_->pictures_of(latents.to(dtype_).contiguous(at::MemoryFormat::ChannelsLast));
+at::Tensor StableDiffusion::pictures_of(const at::Tensor& latents, NoiseSource&,
+                                        const OnStep&) const {
+  return decoded(autoencoder_, latents, placement_);
+}
+
+at::Tensor StableDiffusion::previews_of(const at::Tensor& latents) const {
+  return decoded(previewer_, latents, placement_);
+}
+
+int StableDiffusion::prior_steps(const Subject& subject, const ConditioningOptions& options) const {
+  return image_ && !subject.image_embeds.defined() ? image_->prior_steps(options) : 0;
 }
 
 at::Tensor StableDiffusion::image_embeds_of(const std::vector<Image>& images) const {

@@ -6,9 +6,8 @@
 
 #include <optional>
 
-#include "models/autoencoder.h"
 #include "models/unet_2d_condition.h"
-#include "pipeline/diffusion_model.h"
+#include "pipeline/autoencoders.h"
 #include "pipeline/image_conditioner.h"
 #include "pipeline/text_encoder.h"
 
@@ -21,11 +20,15 @@ class StableDiffusion : public DiffusionModel {
   Denoise denoiser(const Subject& subject, const ConditioningOptions& options,
                    NoiseSource& noise) const override;
   std::vector<std::int64_t> latent_shape(std::int64_t n, int width, int height) const override;
+  std::int64_t working_bytes(std::int64_t n, const ConditioningOptions& options) const override;
   at::Tensor latents_of(const at::Tensor& pictures, NoiseSource& noise) const override;
-  at::Tensor pictures_of(const at::Tensor& latents, NoiseSource& noise) const override;
+  at::Tensor pictures_of(const at::Tensor& latents, NoiseSource& noise,
+                         const OnStep& on_step) const override;
+  at::Tensor previews_of(const at::Tensor& latents) const override;
   at::Tensor image_embeds_of(const std::vector<Image>& images) const override;
   at::Tensor imagined_embeds(const Subject& subject, const ConditioningOptions& options,
                              NoiseSource& noise) const override;
+  int prior_steps(const Subject& subject, const ConditioningOptions& options) const override;
   const SchedulerConfig& schedule() const override { return schedule_; }
   Size own_size() const override;
   int max_tokens() const override;
@@ -39,6 +42,7 @@ class StableDiffusion : public DiffusionModel {
   StableDiffusion(const Checkpoint& checkpoint, const ModelOptions& options,
                   std::map<std::string, Weights> weights);
   bool is_xl() const { return unet_.config().addition_embed_type == "text_time"; }
+  bool guides(const ConditioningOptions& options) const;
   Text encode(const std::vector<std::string>& captions, const ReadingOptions& reading) const;
   std::pair<Text, Text> texts(const Subject& subject, const ReadingOptions& reading,
                               bool guides) const;
@@ -46,12 +50,11 @@ class StableDiffusion : public DiffusionModel {
   UNetCondition condition(const Subject& subject, const ConditioningOptions& options, bool guides,
                           NoiseSource& noise) const;
 
-  at::ScalarType dtype_;
   std::string class_name_;
   bool zeros_for_empty_, scores_aesthetics_;
   std::optional<TextEncoder> text_encoder_, text_encoder_2_;
   UNet2DConditionModel unet_;
-  std::unique_ptr<Autoencoder> autoencoder_;
+  std::shared_ptr<const Autoencoder> autoencoder_, previewer_;
   std::optional<ImageConditioner> image_;  // Stable unCLIP's
   SchedulerConfig schedule_;
 };

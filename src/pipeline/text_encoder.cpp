@@ -50,7 +50,9 @@ at::Tensor caption_ids(const std::vector<std::string>& captions, const CLIPTextC
 
 TextEncoder::TextEncoder(const Checkpoint& checkpoint, const std::string& tokenizer,
                          Weights& weights, const CLIPTextConfig& config)
-    : model_(weights, config), padding_(padding_of(checkpoint.configs() / tokenizer)) {
+    : model_(weights, config),
+      device_(weights.device()),
+      padding_(padding_of(checkpoint.configs() / tokenizer)) {
   if (config.vocab_size < ClipTokenizer::vocabulary_size) {
     fail(Kind::corrupt, "{}: the text encoder knows {} tokens; CLIP's tokenizer has {}",
          checkpoint.configs().string(), config.vocab_size, ClipTokenizer::vocabulary_size);
@@ -99,26 +101,26 @@ TextEncoder::Chunks TextEncoder::chunks_of(const std::vector<std::string>& capti
 }
 
 TextEncoder load_text_encoder(const Checkpoint& checkpoint, const std::string& component,
-                              const std::string& tokenizer, at::ScalarType dtype) {
-  Weights weights = checkpoint.weights(component, dtype);
+                              const std::string& tokenizer, const at::TensorOptions& placement) {
+  Weights weights = checkpoint.weights(component, placement);
   return {checkpoint, tokenizer, weights, CLIPTextConfig::from_json(checkpoint.config(component))};
 }
 
 TextEncoding TextEncoder::encode(const std::vector<std::string>& captions,
                                  const ReadingOptions& options) const {
   if (!options.chunks && !options.emphasis) {
-    return model_.forward(caption_ids(captions, config(), padding_));
+    return model_.forward(caption_ids(captions, config(), padding_).to(device_));
   }
   const Chunks chunks = chunks_of(captions, options);
   const std::int64_t rows = chunks.ids.size(0), count = chunks.ids.size(1);
-  const TextEncoding read = model_.forward(chunks.ids.flatten(0, 1));
+  const TextEncoding read = model_.forward(chunks.ids.flatten(0, 1).to(device_));
   const auto joined = [&](const at::Tensor& states) {
     const at::Tensor all = states.reshape({rows, -1, states.size(2)});
     if (!options.emphasis) {
       return all;
     }
     const at::Tensor plain = all.to(at::kFloat);
-    const at::Tensor scaled = plain * chunks.weights.view({rows, -1, 1});
+    const at::Tensor scaled = plain * chunks.weights.view({rows, -1, 1}).to(device_);
     return (scaled * (plain.mean({1, 2}, true) / scaled.mean({1, 2}, true))).to(all.scalar_type());
   };
   const auto first = [&](const at::Tensor& pooled) {
@@ -137,7 +139,7 @@ at::Tensor TextEncoder::mask(const std::vector<std::string>& captions) const {
         .narrow(0, 0, std::min(length, tokenizer->count(captions[i])))
         .fill_(1);
   }
-  return mask;
+  return mask.to(device_);
 }
 
 }  // namespace longhand

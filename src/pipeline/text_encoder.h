@@ -45,12 +45,13 @@ class TextEncoder {
   Chunks chunks_of(const std::vector<std::string>& captions, const ReadingOptions& options) const;
 
   CLIPTextModel model_;
+  at::Device device_;
   int padding_;
 };
 
 /// A model's text encoder as its folder has it.
 TextEncoder load_text_encoder(const Checkpoint& checkpoint, const std::string& component,
-                              const std::string& tokenizer, at::ScalarType dtype);
+                              const std::string& tokenizer, const at::TensorOptions& placement);
 
 /// Ids of captions, each padded or cut to the text encoder's length: [captions, length].
 at::Tensor caption_ids(const std::vector<std::string>& captions, const CLIPTextConfig& config,

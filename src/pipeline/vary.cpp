@@ -109,18 +109,20 @@ std::vector<Order> variations(const VaryRequest& request, const Image& picture,
 }
 
 std::vector<Order> blend(const BlendRequest& request, const std::vector<BlendInput>& inputs,
-                         const DiffusionModel& model) {
+                         const DiffusionModel& model, const OnStep& on_step) {
   const c10::InferenceMode inference;
+  PaintOptions options = embedding_painting_of(request);
+  options.on_step = on_step;
   std::vector<at::Tensor> embeds;
   for (const BlendInput& input : inputs) {
     if (input.picture) {
       embeds.push_back(embeds_of_picture(model, *input.picture)[0]);
       continue;
     }
-    NoiseSource noise({request.seed.value()});
+    NoiseSource noise({request.seed.value()}, model.device());
     const Subject subject{
         .captions = {input.text}, .negative_prompt = request.negative_prompt, .image_embeds = {}};
-    embeds.push_back(model.imagined_embeds(subject, embedding_painting_of(request), noise)[0]);
+    embeds.push_back(model.imagined_embeds(subject, options, noise)[0]);
   }
   return strip(along_chain(at::stack(embeds), strip_length(request)), request.seed.value());
 }

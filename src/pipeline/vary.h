@@ -96,9 +96,10 @@ PaintOptions embedding_painting_of(const EmbeddingRequest& request);
 std::vector<Order> variations(const VaryRequest& request, const Image& picture,
                               const DiffusionModel& model);
 
-/// The strip's orders, all with one seed: embeddings along the chain of the inputs'.
+/// The strip's orders, all with one seed: embeddings along the chain of the inputs'. `on_step` is
+/// called after each step of the prior, which imagines the texts'.
 std::vector<Order> blend(const BlendRequest& request, const std::vector<BlendInput>& inputs,
-                         const DiffusionModel& model);
+                         const DiffusionModel& model, const OnStep& on_step = {});
 
 /// The strip's orders, all with one seed: the picture's embedding rotated along the difference.
 std::vector<Order> morph(const MorphRequest& request, const Image& picture,

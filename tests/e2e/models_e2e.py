@@ -34,6 +34,16 @@ class Painted(Case):
         self.same(tiny_models.stable_diffusion(prediction_type="v_prediction"), negative_prompt="a cat",
                   flags=["--negative-prompt", "a cat"])
 
+    def test_prediction_type_of_ones_choice(self):
+        """The files say epsilon."""
+        pipeline = tiny_models.stable_diffusion()
+        pipeline.save_pretrained(self.folder / "model")
+        pipeline.scheduler = diffusers.PNDMScheduler.from_config(pipeline.scheduler.config, prediction_type="v_prediction")
+        self.same(pipeline, model=self.folder / "model", flags=["--prediction-type", "v_prediction"])
+        draw = ("draw", PROMPT, "--no-upsample", "--model", self.folder / "model", "-o", self.folder / "x.png")
+        self.refused(2, "--prediction-type noise", *draw, "--prediction-type", "noise")
+        self.refused(2, "--config is for single", *draw, "--config", "sdxl-turbo")
+
     def test_without_guidance(self):
         self.same(tiny_models.stable_diffusion(), guidance=1.0)
 
@@ -83,8 +93,10 @@ class Painted(Case):
                        generator=generators(7, 2), num_images_per_prompt=2).images
         expected = refiner([PROMPT] * 2, image=latents, num_inference_steps=10, denoising_start=0.6).images
         out = self.folder / "out.png"
-        self.longhand("draw", PROMPT, "--no-upsample", "--model", self.folder / "base", "--refiner", self.folder / "refiner",
-                      "--refiner-start", 0.6, "--dtype", "float32", "--steps", 10, "--size", "32x32", "--seed", 7, "--n", 2, "-o", out)
+        done = self.longhand("draw", PROMPT, "--no-upsample", "--model", self.folder / "base", "--refiner", self.folder / "refiner",
+                             "--refiner-start", 0.6, "--dtype", "float32", "--steps", 10, "--size", "32x32", "--seed", 7, "--n", 2,
+                             "-o", out)
+        self.assertIn("painting 10/10 steps", done.stderr)
         self.assertLessEqual(distance(expected, numbered(out, 2)), 1)
 
 

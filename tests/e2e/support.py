@@ -8,6 +8,7 @@ import unittest
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 BINARY = pathlib.Path(os.environ.get("LONGHAND_BINARY", ROOT / "build" / "longhand"))
+OTHER_DEVICE = pathlib.Path(os.environ.get("LONGHAND_OTHER_DEVICE", ROOT / "build" / "tests" / "libother_device.so"))
 
 
 class Case(unittest.TestCase):

@@ -54,6 +54,11 @@ def vae(**options) -> diffusers.AutoencoderKL:
         layers_per_block=1, norm_num_groups=8, latent_channels=4, **options))
 
 
+def autoencoder_tiny() -> diffusers.AutoencoderTiny:
+    sides = dict(encoder_block_out_channels=(8, 8), decoder_block_out_channels=(8, 8), num_encoder_blocks=(1, 1), num_decoder_blocks=(1, 1))
+    return lively(diffusers.AutoencoderTiny(**sides))
+
+
 def unet(context: int = 32, **options) -> diffusers.UNet2DConditionModel:
     options = dict(sample_size=16, in_channels=4, out_channels=4, block_out_channels=(16, 32), norm_num_groups=8,
                    layers_per_block=1, attention_head_dim=2, cross_attention_dim=context,

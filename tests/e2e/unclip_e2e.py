@@ -22,8 +22,9 @@ class Painted(Case):
 
     def paint(self, model, *flags, n=1, steps=5, seed=7, prompt=(PROMPT, "--no-upsample")) -> list:
         out = self.folder / "out.png"
-        self.longhand("draw", *prompt, "--model", model, "--dtype", "float32", "--steps", steps, "--seed", seed, "--n", n, "-o", out,
-                      *flags)
+        done = self.longhand("draw", *prompt, "--model", model, "--dtype", "float32", "--steps", steps, "--seed", seed, "--n", n, "-o",
+                             out, *flags)
+        self.progress = done.stderr
         return numbered(out, n)
 
     def same(self, expected, *arguments, **options) -> None:
@@ -50,6 +51,28 @@ class Kandinsky(Painted):
         expected = self.pipeline(PROMPT, num_images_per_prompt=2, generator=generators(7, 2), guidance_scale=3.0,
                                  prior_guidance_scale=2.0, **self.SIZES)
         self.same(expected, self.model, "--guidance", 3, "--prior-guidance", 2, *self.FLAGS)
+        self.assertIn("painting 9/9 steps", self.progress)  # 4 of the prior
+
+    def lora(self, model: torch.nn.Module, names: tuple) -> dict:
+        """As diffusers' attention processors were saved; the products are added to the model's weights."""
+        tensors = {}
+        for name, module in model.named_modules():
+            if name.endswith(names):
+                down, up = 0.3 * torch.randn(2, module.in_features), 0.3 * torch.randn(module.out_features, 2)
+                attention, projection = name.removesuffix(".0").rsplit(".", 1)
+                key = f"{attention}.processor.{projection}_lora"
+                tensors |= {f"{key}.down.weight": down, f"{key}.up.weight": up}
+                module.weight += up @ down
+        return tensors
+
+    def test_lora(self):
+        path = self.folder / "lora.safetensors"
+        save_file(self.lora(self.pipeline.unet, ("to_q", "add_k_proj", "add_v_proj", "to_out.0")), path)
+        expected = self.pipeline(PROMPT, generator=generators(7, 1), **self.SIZES)
+        self.same(expected, self.model, "--lora", path, *self.FLAGS)
+        save_file(self.lora(self.pipeline.prior_prior, ("to_q",)), path)
+        self.refused(4, "the prior", "draw", PROMPT, "--no-upsample", "--model", self.model, "--lora", path, "-o",
+                     self.folder / "x.png", *self.FLAGS)
 
     def test_prior_of_its_own(self):
         decoder, prior = self.split("decoder-2-2", "elsewhere")
@@ -88,6 +111,7 @@ class Kandinsky(Painted):
         self.refused(2, "no prior of Kandinsky", *draw, decoder, "--prior", decoder)
         self.refused(2, "the nearest is 44", *draw, self.model, "--size", "42x32")
         self.refused(2, "--long-prompt", *draw, self.model, "--long-prompt", "chunks")
+        self.refused(2, "--prior-steps 1: 1 step with unclip; expected at least 2", *draw, self.model, "--prior-steps", 1)
         config = self.model / "unet" / "config.json"
         config.write_text(json.dumps(json.loads(config.read_text()) | {"encoder_hid_dim": 20}))
         self.refused(4, "encoder_hid", *draw, self.model)
@@ -105,6 +129,7 @@ class Karlo(Painted):
         expected = self.pipeline(PROMPT, num_images_per_prompt=2, generator=generators(7, 2), decoder_guidance_scale=6.0,
                                  prior_guidance_scale=3.0, **self.STEPS)
         self.same(expected, self.model, "--guidance", 6, "--prior-guidance", 3, "--prior-steps", 4)
+        self.assertIn("painting 16/16 steps", self.progress)  # 4 of the prior, 7 of super-resolution
 
     def test_without_guidance(self):
         expected = self.pipeline(PROMPT, generator=generators(7, 1), decoder_guidance_scale=1.0, prior_guidance_scale=1.0, **self.STEPS)
@@ -131,6 +156,11 @@ class Karlo(Painted):
         variations = self.saved(tiny_models.karlo_variations(self.pipeline), "variations")
         draw = ("draw", PROMPT, "--no-upsample", "-o", self.folder / "x.png", "--model")
         self.refused(2, "has no prior", *draw, variations)
+        # Before anything is lengthened: this language model is not there.
+        llm = ("--llm", self.folder / "none.gguf")
+        self.refused(2, "has no prior", "draw", PROMPT, "--model", variations, "-o", self.folder / "x.png", *llm)
+        self.refused(2, "--prior-steps 1", "draw", PROMPT, "--model", self.model, "--prior-steps", 1, "-o", self.folder / "x.png", *llm)
+        self.refused(2, "LoRA", *draw, self.model, "--lora", self.model)
         self.refused(2, "Karlo's size is 32x32", *draw, self.model, "--size", "64x64")
         self.refused(2, "--vae", *draw, self.model, "--vae", self.model)
 
@@ -145,6 +175,7 @@ class StableUnclip(Painted):
         expected = pipeline(PROMPT, num_images_per_prompt=2, generator=generators(7, 2), prior_num_inference_steps=4, guidance_scale=5.0,
                             negative_prompt="a cat", **self.SIZES)
         self.same(expected, model, "--negative-prompt", "a cat", *self.FLAGS)
+        self.assertIn("painting 9/9 steps", self.progress)
 
     def test_text_with_the_prior_of_karlo(self):
         """As KandinskyV22PriorPipeline and then StableUnCLIPImg2ImgPipeline: StableUnCLIPPipeline does not tell UnCLIPScheduler its steps."""
@@ -194,6 +225,12 @@ class Ddpm(Painted):
         self.refused(2, "leave the prompt out", *draw, "--negative-prompt", "a cat")
         self.refused(2, "--guidance", *draw, "--guidance", 3)
         self.refused(2, "the nearest is 34", *draw, "--size", "33x32")
+        self.refused(2, "without text", *draw, "--upsample-only")
+        self.refused(2, "without text", *draw, PROMPT, "--upsample-only")
+        pairs = self.folder / "pairs"
+        self.refused(2, "without text", "compare", "--prompts", "drawbench", "--limit", 1, "--model", self.model, "--out", pairs, "--llm",
+                     self.folder / "none.gguf")
+        self.assertFalse(pairs.exists())
         weights = self.model / "unet" / "diffusion_pytorch_model.safetensors"
         tensors = load_file(weights)
         tensors.pop("conv_in.weight")

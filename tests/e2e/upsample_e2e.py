@@ -57,7 +57,9 @@ class Captions(Case):
             table = parquet.read_table(path)
             self.assertEqual(table.num_rows, 3)
             self.assertEqual(table.column_names[0], "Prompt")
-            self.longhand("upsample", "--prompts", out if out.suffix else path, "--limit", 1, "--candidates", 1)
+            self.longhand("upsample", "--prompts", path, "--limit", 1, "--candidates", 1)
+            self.longhand("upsample", "--prompts", out, "--limit", 1, "--candidates", 1)
+            self.refused(2, "read from", "upsample", "--prompts", out, "-o", out)
 
 
 class Resuming(Case):

@@ -11,7 +11,8 @@ MAY_USE |= {folder: {"core", "io", "nn"} for folder in MIDDLE}
 MAY_USE["pipeline"] = {"core", "io", "nn"} | MIDDLE
 MAY_USE |= {folder: MAY_USE["pipeline"] | {"pipeline", "world", "train", "eval"} for folder in ("world", "train", "eval")}
 MAY_USE |= {folder: MAY_USE["world"] | {"server"} for folder in ("server", "cli")}
-ONLY = {"llama.h": {"llm"}, "cpp-httplib": {"llm", "server"}, "arrow/": {"io"}, "parquet/": {"io"}, "vips": {"io"}, "curl/": {"io"}}
+ONLY = {"llama.h": {"llm"}, "cpp-httplib": {"llm", "server"}, "arrow/": {"io"}, "parquet/": {"io"}, "vips": {"io"}, "curl/": {"io"},
+        "mpi.h": {"train"}}
 
 
 def problems() -> list:

@@ -225,6 +225,28 @@ TEST_CASE("byte order marks, line ends of other systems, and lines before the fi
   CHECK(reader->next()->at(0) == "a");
 }
 
+TEST_CASE("a dataset's folder is read: its journal, or its shards") {
+  const Scratch scratch;
+  const fs::path folder = scratch.folder / "set";
+  CHECK_THROWS_WITH_AS(RowReader::open(scratch.folder), doctest::Contains("no dataset"), Error);
+  {
+    RowWriter writer(folder, columns, {.shard_rows = 2});
+    for (std::int64_t i = 0; i < 5; ++i) {
+      writer.append({"prompt " + std::to_string(i), "caption", i});
+    }
+    writer.finish();
+  }
+  // Its columns are those of JSON, in the alphabet's order.
+  CHECK(prompt_column(*RowReader::open(folder), "") == 1);
+  CHECK(read_all(folder).size() == 5);
+  fs::remove(folder / "rows.jsonl");
+  const auto rows = read_all(folder);
+  REQUIRE(rows.size() == 5);
+  CHECK(rows[4] == std::vector<std::string>{"prompt 4", "caption", "4"});
+  fs::remove(folder / "data" / "train-00001-of-00003.parquet");
+  CHECK_THROWS_WITH_AS(RowReader::open(folder), doctest::Contains("shards"), Error);
+}
+
 TEST_CASE("an open quotation mark at the head of a large file is found in one pass") {
   const Scratch scratch;
   std::string text = "Prompt,Caption,Seed\n\"open,b,1\n";

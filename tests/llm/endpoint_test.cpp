@@ -292,6 +292,45 @@ TEST_CASE("a server that takes no top_k is asked without it") {
   CHECK(served.asked().size() == 4);
 }
 
+TEST_CASE("a model that wants max_completion_tokens and samples in its own way") {
+  const auto refuse = [](httplib::Response& response, const std::string& message) {
+    response.status = 400;
+    response.set_content(json{{"error", {{"message", message}}}}.dump(), "application/json");
+  };
+  Served served([&](const json& asked, httplib::Response& response) {
+    if (asked.contains("max_tokens")) {
+      refuse(response,
+             "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
+             "'max_completion_tokens' instead.");
+    } else if (asked.contains("top_k")) {
+      refuse(response, "Unrecognized request argument supplied: top_k");
+    } else if (asked.contains("temperature")) {
+      refuse(response,
+             "Unsupported value: 'temperature' does not support 0.7 with this model. Only the "
+             "default (1) value is supported.");
+    } else {
+      answer(response, "a cat.");
+    }
+  });
+  const auto model = connect_endpoint(served.url(), {"some", 1, 30});
+  CHECK(generate(*model, 3).at(2) == "a cat.");
+  CHECK(served.asked().size() == 3 + 3);  // each lesson costs one request, and is remembered
+  CHECK(generate(*model, 2).size() == 2);
+  CHECK(served.asked().size() == 3 + 3 + 2);
+  const json last = served.asked().back();
+  CHECK(last["max_completion_tokens"] > 256);  // what it thinks counts too
+  CHECK(last.contains("seed"));
+}
+
+TEST_CASE("a refusal that names a field for another reason is told") {
+  Served served([](const json&, httplib::Response& response) {
+    response.status = 400;
+    response.set_content("temperature must be at most 0.5", "text/plain");
+  });
+  CHECK(says(failure(served.url()), "at most 0.5"));
+  CHECK(served.asked().size() == 1);
+}
+
 TEST_CASE("addresses that are none") {
   for (const char* url :
        {"http://", "ftp://host/v1", "http://user:word@host/v1", "http://host:port:1/v1"}) {

@@ -199,7 +199,12 @@ at::Tensor edited_to(const at::Tensor& latents, const at::Tensor& target, const 
   NoiseSource noise({1});
   return edited_latents([&] { return make_scheduler(name, config, 10); },
                         [&](const at::Tensor&, double) { return target; }, latents, guide, noise,
-                        [&] { *calls += 1; });
+                        [&](const at::Tensor& predicted) {
+                          *calls += 1;
+                          if (guide.mask.defined()) {  // what is kept shows on the way too
+                            CHECK(at::equal(predicted.narrow(3, 0, 2), latents.narrow(3, 0, 2)));
+                          }
+                        });
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ Image coded(const DiffusionModel& model, const Image& picture) {
   const c10::InferenceMode inference;
   NoiseSource noise({1});
   const at::Tensor latents = model.latents_of(picture_to_tensor(picture).unsqueeze(0), noise);
-  return tensor_to_picture(model.pictures_of(latents, noise)[0]);
+  return tensor_to_picture(model.pictures_of(latents, noise, {})[0]);
 }
 
 }  // namespace
