@@ -27,12 +27,12 @@ bench: ## measure against the peers, side by side (about an hour); figures in be
 	@cmake --build build --target longhand fidelity kernels
 	@bench/run
 
-bench-engine: ## full-size models with random weights beside four peers (some two hours, 10 GB on disk, 22 GB of memory)
+bench-engine: ## full-size models with random weights beside four peers (long; 9 GB of weights on disk)
 	@setup/bootstrap --bench
 	@cmake --build build --target engine
 	@bench/run engine
 
-parity: ## every component of every model at full size, random weights, against the reference; up to 10 GB, half an hour
+parity: ## every component of every model at full size, random weights, against the reference; 10 GB on disk, 14 of memory, some 20 minutes
 	@setup/bootstrap --test
 	@cmake --build build --target component
 	@.venv/bin/python tests/parity/parity.py

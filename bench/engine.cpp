@@ -8,17 +8,16 @@
 // picture. After a first run of each it prints "ready"; then each line that it reads, a folder's
 // last name, is answered with the seconds of one run. All in bfloat16.
 #include <fmt/format.h>
-#include <malloc.h>
 
 #include <charconv>
 #include <chrono>
 #include <cstring>
 #include <functional>
 #include <iostream>
-#include <limits>
 #include <memory>
 
 #include "core/error.h"
+#include "core/memory.h"
 #include "models/autoencoder.h"
 #include "models/checkpoint_files.h"
 #include "models/config.h"
@@ -114,8 +113,7 @@ int run(int count, char** arguments) {
 
 int main(int count, char** arguments) {
   // As the program's own main does.
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+  longhand::keep_freed_memory(true);
   if (count < 3) {
     fmt::print(stderr, "usage: engine SIDE FOLDER…\n");
     return 2;

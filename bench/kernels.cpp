@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <functional>
 
+#include "nn/doubling.h"
 #include "nn/flash_attention.h"
 #include "nn/fused.h"
 
@@ -89,6 +90,23 @@ void compare_group_norm(std::array<int64_t, 4> shape, at::ScalarType dtype, int 
       [&] { return group_norm_silu(x, 32, weight, bias, 1e-5); });
 }
 
+/// Both with packed weights, so that what differs is the work.
+void compare_doubling(std::array<int64_t, 2> shape, at::ScalarType dtype, int rounds) {
+  const auto [channels, side] = shape;
+  const Tensor weight = (at::randn({channels, channels, 3, 3}) / 50).to(dtype);
+  const Tensor bias = at::randn({channels}).to(dtype);
+  const Tensor x =
+      at::randn({1, channels, side, side}).to(dtype).contiguous(at::MemoryFormat::ChannelsLast);
+  const ConvolutionPack pack([&] { return weight; }, 1, 1);
+  const DoublingConvolution doubling([&] { return weight; }, bias);
+  compare(
+      fmt::format("doubling and 3×3 convolution {}, [1, {}, {}, {}]", c10::toString(dtype),
+                  channels, side, side),
+      rounds, 2.0 * 9 * 4 * static_cast<double>(channels * channels * side * side),
+      [&] { return pack.forward(at::upsample_nearest2d(x, {2 * side, 2 * side}), bias); },
+      [&] { return doubling.forward(x); });
+}
+
 void compare_all(int rounds) {
   const c10::InferenceMode inference;
   fmt::print("{} threads, {} rounds\n\n", at::get_num_threads(), rounds);
@@ -112,6 +130,9 @@ void compare_all(int rounds) {
     compare_group_norm({2, 1280, 16, 16}, dtype, rounds);
     compare_group_norm({2, 1280, 8, 8}, dtype, rounds);
     compare_group_norm({1, 128, 512, 512}, dtype, rounds);
+    compare_doubling({1280, 16}, dtype, rounds);
+    compare_doubling({640, 32}, dtype, rounds);
+    compare_doubling({512, 128}, dtype, rounds);
   }
 }
 

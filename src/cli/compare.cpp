@@ -1,7 +1,6 @@
 // longhand compare: prompts → a folder with gallery.html, the pictures and a dataset; goes on where
 // it stands.
 #include "pipeline/compare.h"
-#include "io/hub_catalogue.h"
 
 #include <fmt/ranges.h>
 
@@ -12,6 +11,7 @@
 #include "core/interrupt.h"
 #include "core/log.h"
 #include "core/progress.h"
+#include "io/hub_catalogue.h"
 #include "io/table.h"
 #include "pipeline/language_models.h"
 #include "pipeline/picture_record.h"

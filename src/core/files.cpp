@@ -102,6 +102,17 @@ void write_file_atomically(const fs::path& path, std::string_view bytes) {
   }
 }
 
+void claim_folder(const fs::path& file, const std::string& description) {
+  if (!fs::exists(file)) {
+    write_file_atomically(file, description + "\n");
+  } else if (const std::string held = read_file(file); held != description + "\n") {
+    fail(Kind::invalid_argument,
+         "{} holds what was made with other options: {}, not {}; take another folder, or the same "
+         "options",
+         file.parent_path().string(), held.substr(0, held.find('\n')), description);
+  }
+}
+
 MappedFile::MappedFile(const fs::path& path) {
   const Descriptor file(path, O_RDONLY);
   const std::size_t size = size_of(file, path);

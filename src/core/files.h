@@ -21,6 +21,10 @@ std::string read_file(const fs::path& path, std::size_t limit = std::size_t{1} <
 /// Throws unavailable (no permission, no space left…) and leaves the old file as it was.
 void write_file_atomically(const fs::path& path, std::string_view bytes);
 
+/// Says in a file of a folder what the rest of it is made of. Throws invalid_argument where the
+/// file is there and says otherwise: one folder is not to hold what was made in two ways.
+void claim_folder(const fs::path& file, const std::string& description);
+
 /// A file mapped read-only; pages are shared and loaded on demand. Copyable, cheap.
 class MappedFile {
  public:

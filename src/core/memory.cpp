@@ -10,6 +10,7 @@
 #include <cstring>
 #include <fstream>
 #include <limits>
+#include <mutex>
 
 #include "core/error.h"
 
@@ -19,7 +20,19 @@ namespace {
 constexpr std::int64_t unknown = std::numeric_limits<std::int64_t>::max() / 4;
 
 std::atomic<std::int64_t> limit = unknown;
-std::atomic<bool> kept = false;
+
+// What becomes of freed memory.
+std::mutex keeping;
+bool kept = false;  // but while there are frugal ones
+int frugal = 0;
+
+/// With `keeping` held.
+void tell_allocator() {
+  constexpr int large = 4 << 20;  // beyond it glibc asks the kernel for each block by itself
+  const bool keep = kept && frugal == 0;
+  mallopt(M_MMAP_THRESHOLD, keep ? 1 << 30 : large);
+  mallopt(M_TRIM_THRESHOLD, keep ? std::numeric_limits<int>::max() : large);
+}
 
 /// The number behind `key` in a file of lines "key number …"; `otherwise` where there is none.
 std::int64_t number_in(const fs::path& path, const std::string& key, std::int64_t otherwise) {
@@ -86,18 +99,23 @@ std::int64_t free_memory() {
 void limit_memory(std::int64_t bytes) { limit = bytes; }
 
 void keep_freed_memory(bool keep) {
-  constexpr int large = 32 << 20;  // beyond it glibc asks the kernel for each block by itself
+  const std::lock_guard lock(keeping);
   kept = keep;
-  mallopt(M_MMAP_THRESHOLD, keep ? 1 << 30 : large);
-  mallopt(M_TRIM_THRESHOLD, keep ? std::numeric_limits<int>::max() : large);
+  tell_allocator();
 }
 
-FrugalMemory::FrugalMemory() : kept_(kept) {
-  keep_freed_memory(false);
+FrugalMemory::FrugalMemory() {
+  const std::lock_guard lock(keeping);
+  ++frugal;
+  tell_allocator();
   malloc_trim(0);
 }
 
-FrugalMemory::~FrugalMemory() { keep_freed_memory(kept_); }
+FrugalMemory::~FrugalMemory() {
+  const std::lock_guard lock(keeping);
+  --frugal;
+  tell_allocator();
+}
 
 std::int64_t parse_bytes(const std::string& text) {
   struct Unit {

@@ -21,16 +21,14 @@ std::int64_t held_memory();
 /// and the process holds up to twice of what it uses.
 void keep_freed_memory(bool keep);
 
-/// For its lifetime freed memory goes back to the machine, that which was kept before too.
+/// For its lifetime freed memory goes back to the machine, that which was kept before too; of
+/// several at once the last one counts.
 class FrugalMemory {
  public:
   FrugalMemory();
   ~FrugalMemory();
   FrugalMemory(const FrugalMemory&) = delete;
   FrugalMemory& operator=(const FrugalMemory&) = delete;
-
- private:
-  bool kept_;
 };
 
 /// What the machine has free for new processes and for this one: MemAvailable of /proc/meminfo, and

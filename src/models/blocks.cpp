@@ -88,7 +88,8 @@ Tensor Downsample2D::forward(const Tensor& x) const {
 Upsample2D::Upsample2D(const Scope& scope, int channels)
     : conv(scope / "conv", channels, channels, 3, 1, 1) {
   if (scope.packs()) {
-    doubling = std::make_shared<DoublingConvolution>((scope / "conv").channels_last("weight"));
+    doubling =
+        std::make_shared<DoublingConvolution>((scope / "conv").channels_last("weight"), conv.bias);
   }
 }
 
@@ -96,7 +97,7 @@ Tensor Upsample2D::forward(const Tensor& x, at::OptionalIntArrayRef size) const 
   const std::vector<std::int64_t> twice = {x.size(2) * 2, x.size(3) * 2};
   const at::IntArrayRef target = size ? *size : at::IntArrayRef(twice);
   return doubling && target == at::IntArrayRef(twice)
-             ? doubling->forward(x, conv.bias)
+             ? doubling->forward(x)
              : conv.forward(at::upsample_nearest2d(x, target));
 }
 

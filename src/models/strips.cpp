@@ -95,9 +95,8 @@ class StripNorm {
       moments = moments.defined() ? moments + part : part;
     });
     const GroupNorm& group = norm.norm_layer;
-    affine_ = group_norm_affine(moments, x.height * x.width, group.groups, group.weight.cpu(),
-                                group.bias.cpu(), group.epsilon)
-                  .to(group.weight.device());
+    affine_ = group_norm_affine(moments, x.height * x.width, group.groups, group.weight, group.bias,
+                                group.epsilon);
     if (norm.conv_y) {
       latents_ = at::upsample_nearest2d(latents, {x.height, x.width});
     }
@@ -128,7 +127,7 @@ class StripNorm {
     const auto sum = [](const Tensor& x) {
       return x.sum(at::IntArrayRef({2, 3}), false, at::kDouble);
     };
-    return at::stack({sum(wide), sum(wide.square())}, 1).cpu();
+    return at::stack({sum(wide), sum(wide.square())}, 1);
   }
 
   const SpatialNorm& norm_;

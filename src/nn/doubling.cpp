@@ -52,12 +52,12 @@ Tensor interleaved(const Tensor& maps) {
 
 }  // namespace
 
-DoublingConvolution::DoublingConvolution(std::function<Tensor()> weight)
-    : pack_([weight = std::move(weight)] { return kernels_of_sums(weight()); }, 1, 1) {}
+DoublingConvolution::DoublingConvolution(std::function<Tensor()> weight, const Tensor& bias)
+    : pack_([weight = std::move(weight)] { return kernels_of_sums(weight()); }, 1, 1),
+      bias_(bias.repeat({4})) {}
 
-Tensor DoublingConvolution::forward(const Tensor& x, const Tensor& bias) const {
-  const Tensor maps = pack_.forward(x, bias.repeat({4}));
-  return interleaved(maps.contiguous(at::MemoryFormat::ChannelsLast));
+Tensor DoublingConvolution::forward(const Tensor& x) const {
+  return interleaved(pack_.forward(x, bias_).contiguous(at::MemoryFormat::ChannelsLast));
 }
 
 }  // namespace longhand

@@ -10,13 +10,14 @@ namespace longhand {
 
 class DoublingConvolution {
  public:
-  /// `weight()` gives [out, in, 3, 3], as ConvolutionPack takes it; padding is 1.
-  explicit DoublingConvolution(std::function<at::Tensor()> weight);
-  /// x [batch, in, h, w], channels-last → [batch, out, 2h, 2w]; bias [out].
-  at::Tensor forward(const at::Tensor& x, const at::Tensor& bias) const;
+  /// `weight()` gives [out, in, 3, 3], as ConvolutionPack takes it; bias [out]; padding is 1.
+  DoublingConvolution(std::function<at::Tensor()> weight, const at::Tensor& bias);
+  /// x [batch, in, h, w], channels-last → [batch, out, 2h, 2w].
+  at::Tensor forward(const at::Tensor& x) const;
 
  private:
   ConvolutionPack pack_;  // [4·out, in, 2, 2]: upper left, upper right, lower left, lower right
+  at::Tensor bias_;       // [4·out]
 };
 
 }  // namespace longhand

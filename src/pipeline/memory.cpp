@@ -127,7 +127,7 @@ bool require_memory(const NeedOf& need, int64_t n, Size size, int64_t room, at::
   spdlog::debug("painting takes about {} of memory, {} of it weights; {} may be used",
                 bytes_text(here.total()), bytes_text(here.weights), bytes_text(room));
   if (here.total() <= room) {
-    return here.total() + here.work > room;
+    return here.total() + 2 * here.work > room;  // kept, freed memory may be twice the work
   }
   const std::string ways = advice(need, n, size, room, dtype);
   fail(Kind::out_of_memory,

@@ -63,8 +63,7 @@ class ClipTraining {
         logit_scale_(at::full({1}, std::log(1 / 0.07), at::kFloat)),
         vae_(load_autoencoder(recipe.model / "vae", dtype_)),
         world_(recipe.world),
-        latents_(kept_latents(own.latents, *vae_, world_, recipe.seed, own.scenes,
-                              recipe.resolution, dtype_)),
+        latents_(kept_latents(own.latents, *vae_, world_, recipe, own.scenes, dtype_)),
         held_back_(world_, recipe.seed, held_back),
         held_back_latents_(held_back_.latents(*vae_, recipe.resolution, dtype_)) {}
 

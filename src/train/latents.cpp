@@ -20,7 +20,10 @@ fs::path shard_path(const fs::path& folder, std::int64_t shard) {
 
 /// Encodes what shards are not there.
 void make_shards(const fs::path& folder, const Autoencoder& vae, const World& world,
-                 std::uint64_t seed, std::int64_t shards, int resolution, at::ScalarType dtype) {
+                 const Recipe& recipe, std::int64_t shards, at::ScalarType dtype) {
+  const nlohmann::json about = {
+      {"world", recipe.world}, {"seed", recipe.seed}, {"resolution", recipe.resolution}};
+  claim_folder(folder / "latents.json", about.dump());
   std::int64_t done = 0;
   while (done < shards && fs::exists(shard_path(folder, done))) {
     ++done;
@@ -32,8 +35,8 @@ void make_shards(const fs::path& folder, const Autoencoder& vae, const World& wo
       [&](std::int64_t batch) {
         std::vector<at::Tensor> pictures;
         for (std::int64_t i = 0; i < encode_batch; ++i) {
-          const Scene scene = numbered_scene(world, seed, batch * encode_batch + i);
-          pictures.push_back(picture_to_tensor(world.draw(scene, resolution)));
+          const Scene scene = numbered_scene(world, recipe.seed, batch * encode_batch + i);
+          pictures.push_back(picture_to_tensor(world.draw(scene, recipe.resolution)));
         }
         return at::stack(pictures).to(dtype).contiguous(at::MemoryFormat::ChannelsLast);
       },
@@ -58,12 +61,11 @@ Scene numbered_scene(const World& world, std::uint64_t seed, std::int64_t index)
 }
 
 at::Tensor kept_latents(const fs::path& folder, const Autoencoder& vae, const World& world,
-                        std::uint64_t seed, std::int64_t count, int resolution,
-                        at::ScalarType dtype) {
+                        const Recipe& recipe, std::int64_t count, at::ScalarType dtype) {
   const c10::AutoGradMode no_grad(false);
   const std::int64_t shards = (count + shard_size - 1) / shard_size;
   if (ranks::rank() == 0) {
-    make_shards(folder, vae, world, seed, shards, resolution, dtype);
+    make_shards(folder, vae, world, recipe, shards, dtype);
   }
   ranks::barrier();
   std::vector<at::Tensor> all;

@@ -73,8 +73,7 @@ class PainterTraining {
                       CLIPTextConfig::from_json(read_config(own.text_encoder / "config.json"))),
         vae_(load_autoencoder(recipe.model / "vae", dtype_)),
         world_(recipe.world),
-        latents_(kept_latents(own.latents, *vae_, world_, recipe.seed, own.scenes,
-                              recipe.resolution, dtype_)),
+        latents_(kept_latents(own.latents, *vae_, world_, recipe, own.scenes, dtype_)),
         held_back_(world_, recipe.seed, held_back_count),
         review_batch_(held_back_batch()),
         other_figures_(ids_of(held_back_.captions(true))) {}

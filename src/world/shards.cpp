@@ -61,22 +61,13 @@ std::string shard_bytes(const World& world, const ShardRequest& request, std::in
   return bytes + std::string(2 * block, '\0');
 }
 
-/// Says what the folder holds, or checks that it is this.
-void claim(const fs::path& folder, const ShardRequest& request) {
-  const nlohmann::json wanted = {{"world", request.world},
-                                 {"seed", request.seed},
-                                 {"count", request.count},
-                                 {"per_shard", request.per_shard},
-                                 {"size", request.size}};
-  const fs::path path = folder / "shards.json";
-  if (!fs::exists(path)) {
-    write_file_atomically(path, wanted.dump() + "\n");
-  } else if (nlohmann::json::parse(read_file(path), nullptr, false) != wanted) {
-    fail(Kind::invalid_argument,
-         "{} holds shards of another request (its shards.json says which), not of {}; take another "
-         "folder, or the same options",
-         folder.string(), wanted.dump());
-  }
+/// What the shards of a request have in common.
+nlohmann::json about(const ShardRequest& request) {
+  return {{"world", request.world},
+          {"seed", request.seed},
+          {"count", request.count},
+          {"per_shard", request.per_shard},
+          {"size", request.size}};
 }
 
 }  // namespace
@@ -93,7 +84,7 @@ CaptionedScene captioned_scene(const World& world, std::uint64_t seed, std::int6
 
 void write_shards(const fs::path& folder, const World& world, const ShardRequest& request,
                   std::int64_t part, std::int64_t parts) {
-  claim(folder, request);
+  claim_folder(folder / "shards.json", about(request).dump());
   Progress progress("drawing", "scenes", request.count / parts);
   const std::int64_t shards = (request.count + request.per_shard - 1) / request.per_shard;
   for (std::int64_t shard = part; shard < shards; shard += parts) {

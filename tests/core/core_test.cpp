@@ -1,5 +1,6 @@
 // core/: random streams, atomic files, fields declared once, errors.
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <cstdlib>
 
@@ -67,6 +68,15 @@ TEST_CASE("a file is replaced whole or left as it was") {
     left += entry.is_regular_file() ? 1 : 0;
   }
   CHECK(left == 1);
+}
+
+TEST_CASE("a folder holds what was made in one way") {
+  const fs::path folder = fs::temp_directory_path() / fmt::format("longhand-claim-{}", getpid());
+  claim_folder(folder / "about.json", "seed 1");
+  claim_folder(folder / "about.json", "seed 1");
+  CHECK_THROWS_WITH_AS(claim_folder(folder / "about.json", "seed 2"),
+                       doctest::Contains("seed 1, not seed 2"), Error);
+  fs::remove_all(folder);
 }
 
 TEST_CASE("fields go to JSON and back") {

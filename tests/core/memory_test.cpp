@@ -1,8 +1,11 @@
 #include "core/memory.h"
 
 #include <doctest/doctest.h>
-
 #include <unistd.h>
+
+#include <memory>
+#include <optional>
+#include <vector>
 
 #include "core/error.h"
 
@@ -61,6 +64,25 @@ TEST_CASE("free_memory") {
   CHECK(free_memory() == 0);
   limit_memory(1000 * gib);
   CHECK(free_memory() > 0);
+}
+
+TEST_CASE("freed memory goes back while any of several asks for it") {
+  const auto left_of_block = [] {  // of a block that was written to and freed
+    const std::int64_t before = held_memory();
+    auto block = std::make_unique<std::vector<char>>(gib / 8, 'x');
+    REQUIRE(held_memory() - before > gib / 16);
+    block.reset();
+    return held_memory() - before;
+  };
+  keep_freed_memory(true);
+  std::optional<FrugalMemory> first, second;
+  first.emplace();
+  second.emplace();
+  first.reset();
+  CHECK(left_of_block() < gib / 16);
+  second.reset();
+  CHECK(left_of_block() > gib / 16);
+  keep_freed_memory(false);
 }
 
 TEST_CASE("amounts of memory") {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <functional>
 
+#include "../refusals.h"
 #include "core/error.h"
 
 using namespace longhand;
@@ -14,23 +15,8 @@ namespace {
 
 SchedulerConfig config(json file = json::object()) { return SchedulerConfig::from_json(file); }
 
-/// What an invalid request or file is told.
-std::string refusal(const std::function<void()>& action, Kind kind = Kind::invalid_argument) {
-  try {
-    action();
-  } catch (const Error& error) {
-    CHECK(error.kind() == kind);
-    return error.what();
-  }
-  return "";
-}
-
 std::string refusal_of(const std::string& name, const json& file, int steps = 10, double eta = 0) {
   return refusal([&] { make_scheduler(name, config(file), steps, eta); });
-}
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 }  // namespace

@@ -54,7 +54,7 @@ class World(Case):
 
     def test_what_is_wrong_is_said(self):
         self.shards("out")
-        self.refused(2, "another request", *OPTIONS[:-4], "--seed", 4, "--size", 64, "--out", self.folder / "out")
+        self.refused(2, "made with other options", *OPTIONS[:-4], "--seed", 4, "--size", 64, "--out", self.folder / "out")
         self.refused(2, "--shard is i/n", *OPTIONS, "--shard", "2/2", "--out", self.folder / "new")
         self.refused(3, "full, small", "world", "--world", "huge", "--list")
 

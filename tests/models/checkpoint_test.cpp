@@ -1,6 +1,7 @@
 // Finding a component's files, and checkpoints that are refused.
 #include "models/checkpoint.h"
 
+#include "../refusals.h"
 #include "core/error.h"
 #include "models/checkpoint_files.h"
 #include "models/checkpoint_layouts.h"
@@ -38,10 +39,6 @@ std::string error_of(Kind kind, const Call& call) {
   return "";
 }
 
-bool holds(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 /// A small single file of Stable Diffusion 1 with a change made to it.
 template <class Change>
 fs::path changed(const Folder& folder, const Change& change) {
@@ -56,9 +53,9 @@ fs::path changed(const Folder& folder, const Change& change) {
 TEST_CASE("weight_files") {
   const Folder folder;
   const auto files = [&] { return weight_files(folder.path, "model"); };
-  CHECK(holds(error_of(Kind::not_found, files), "neither model.safetensors nor"));
+  CHECK(has(error_of(Kind::not_found, files), "neither model.safetensors nor"));
   folder.write("model.bin");
-  CHECK(holds(error_of(Kind::invalid_argument, files), "pickle"));
+  CHECK(has(error_of(Kind::invalid_argument, files), "pickle"));
   const fs::path variant = folder.write("model.fp16.safetensors");
   CHECK(files() == std::vector<fs::path>{variant});
 
@@ -66,14 +63,14 @@ TEST_CASE("weight_files") {
                R"({"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors",
                                   "c": "model-1.safetensors"}})");
   const fs::path first = folder.write("model-1.safetensors");
-  CHECK(holds(error_of(Kind::not_found, files), "model-2.safetensors, which is missing"));
+  CHECK(has(error_of(Kind::not_found, files), "model-2.safetensors, which is missing"));
   const fs::path second = folder.write("model-2.safetensors");
   CHECK(files() == std::vector<fs::path>{first, second});
   folder.write("model.safetensors.index.json",
                R"({"weight_map": {"a": "../model-1.safetensors"}})");
-  CHECK(holds(error_of(Kind::corrupt, files), "not a file of the same folder"));
+  CHECK(has(error_of(Kind::corrupt, files), "not a file of the same folder"));
   folder.write("model.safetensors.index.json", R"({"metadata": {}})");
-  CHECK(holds(error_of(Kind::corrupt, files), "weight_map"));
+  CHECK(has(error_of(Kind::corrupt, files), "weight_map"));
 
   const fs::path whole = folder.write("model.safetensors");
   CHECK(files() == std::vector<fs::path>{whole});
@@ -94,31 +91,30 @@ TEST_CASE("single files that are refused") {
   const auto message = [](Kind kind, const fs::path& path) {
     return error_of(kind, [&] { Checkpoint checkpoint(path); });
   };
-  CHECK(holds(message(Kind::not_found, folder.path / "none.safetensors"), "none.safetensors"));
-  CHECK(holds(message(Kind::invalid_argument, folder.write("model.ckpt")), "torch.load"));
-  CHECK(holds(message(Kind::corrupt, changed(folder,
-                                             [](TensorMap& tensors) {
-                                               tensors["surprise.weight"] = at::ones({1});
-                                             })),
-              "1 keys that a checkpoint like stable-diffusion-v1-5 has not: surprise.weight"));
-  CHECK(holds(message(Kind::corrupt, changed(folder,
-                                             [](TensorMap& tensors) {
-                                               std::erase_if(tensors, [](const auto& entry) {
-                                                 return entry.first.starts_with(
-                                                     "first_stage_model.");
-                                               });
-                                             })),
-              "has no vae"));
-  CHECK(holds(message(Kind::invalid_argument,
-                      changed(folder,
-                              [](TensorMap& tensors) {
-                                tensors["model.diffusion_model.input_blocks.0.0.weight"] =
-                                    at::ones({4, 9, 3, 3});
-                              })),
-              "takes 9 channels"));
-  CHECK(holds(message(Kind::invalid_argument,
-                      LONGHAND_TESTS "/golden/vae/diffusion_pytorch_model.safetensors"),
-              "no checkpoint of Stable Diffusion"));
+  CHECK(has(message(Kind::not_found, folder.path / "none.safetensors"), "none.safetensors"));
+  CHECK(has(message(Kind::invalid_argument, folder.write("model.ckpt")), "torch.load"));
+  CHECK(has(message(Kind::corrupt, changed(folder,
+                                           [](TensorMap& tensors) {
+                                             tensors["surprise.weight"] = at::ones({1});
+                                           })),
+            "1 keys that a checkpoint like stable-diffusion-v1-5 has not: surprise.weight"));
+  CHECK(has(message(Kind::corrupt, changed(folder,
+                                           [](TensorMap& tensors) {
+                                             std::erase_if(tensors, [](const auto& entry) {
+                                               return entry.first.starts_with("first_stage_model.");
+                                             });
+                                           })),
+            "has no vae"));
+  CHECK(has(message(Kind::invalid_argument,
+                    changed(folder,
+                            [](TensorMap& tensors) {
+                              tensors["model.diffusion_model.input_blocks.0.0.weight"] =
+                                  at::ones({4, 9, 3, 3});
+                            })),
+            "takes 9 channels"));
+  CHECK(has(message(Kind::invalid_argument,
+                    LONGHAND_TESTS "/golden/vae/diffusion_pytorch_model.safetensors"),
+            "no checkpoint of Stable Diffusion"));
 }
 
 TEST_CASE("marks of v-prediction") {
@@ -189,7 +185,7 @@ TEST_CASE("a folder in diffusers' layout, with a single component or a lack of o
                    "safety_checker": [null, null]})");
   const Checkpoint checkpoint(folder.path);
   CHECK(checkpoint.components() == std::vector<std::string>{"vae"});
-  CHECK(holds(error_of(Kind::not_found, [&] { checkpoint.weights("vae", at::kFloat); }), "vae"));
+  CHECK(has(error_of(Kind::not_found, [&] { checkpoint.weights("vae", at::kFloat); }), "vae"));
 }
 
 TEST_CASE("attention of early diffusers") {

@@ -1,6 +1,7 @@
 // What is added to a weight, the keys of LoRAs, and LoRAs that are refused.
 #include "models/lora.h"
 
+#include "../refusals.h"
 #include "core/error.h"
 #include "support.h"
 
@@ -30,10 +31,6 @@ std::string error_of(const Call& call) {
   }
   FAIL("expected an error");
   return "";
-}
-
-bool holds(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 double distance(const at::Tensor& a, const at::Tensor& b) {
@@ -122,12 +119,12 @@ TEST_CASE("LoRAs that are refused") {
     const File file(tensors);
     return error_of([&] { Lora::load(file.path); });
   };
-  CHECK(holds(load({{"unet.conv_in.lora_A.weight", factor}, {"unet.conv_in.dora_scale", factor}}),
-              "1 keys that are no LoRA's: unet.conv_in.dora_scale"));
-  CHECK(holds(load({{"unet.conv_in.lora_A.weight", factor}}), "lacks its up or its down"));
-  CHECK(holds(load({{"a.lora_A.weight", factor}, {"a.lora_B.weight", factor}, {"a.alpha", factor}}),
-              "1 keys that are no LoRA's: a.alpha"));
-  CHECK(holds(load({}), "no tensors"));
+  CHECK(has(load({{"unet.conv_in.lora_A.weight", factor}, {"unet.conv_in.dora_scale", factor}}),
+            "1 keys that are no LoRA's: unet.conv_in.dora_scale"));
+  CHECK(has(load({{"unet.conv_in.lora_A.weight", factor}}), "lacks its up or its down"));
+  CHECK(has(load({{"a.lora_A.weight", factor}, {"a.lora_B.weight", factor}, {"a.alpha", factor}}),
+            "1 keys that are no LoRA's: a.alpha"));
+  CHECK(has(load({}), "no tensors"));
 }
 
 TEST_CASE("a LoRA for another model") {
@@ -141,9 +138,9 @@ TEST_CASE("a LoRA for another model") {
                    {"text_encoder.fc1.lora_A.weight", at::rand({2, 4})},
                    {"text_encoder.fc1.lora_B.weight", at::rand({4, 2})}});
   const std::string message = error_of([&] { Lora::load(file.path).add_to({{"unet", &weights}}); });
-  CHECK(holds(message, "3 of its 3 modules"));
+  CHECK(has(message, "3 of its 3 modules"));
   for (const char* name : {"unet.conv_in.weight", "unet.elsewhere", "text_encoder.fc1"}) {
-    CHECK_MESSAGE(holds(message, name), message);
+    CHECK_MESSAGE(has(message, name), message);
   }
 }
 
@@ -168,8 +165,8 @@ TEST_CASE("scales that PEFT's configuration gives") {
   CHECK(distance(added(R"({"lora_alpha": 6, "use_rslora": true})"), product * 3) < 1e-5);
   CHECK(distance(added(R"({"lora_alpha": 6, "alpha_pattern": {"conv_in": 2}})"), product * 0.5) <
         1e-5);
-  CHECK(holds(error_of([&] { added(R"({"use_dora": true})"); }), "is a DoRA"));
-  CHECK(holds(error_of([&] { added(R"({"alpha_pattern": {"(": 2}})"); }), "no regular expression"));
+  CHECK(has(error_of([&] { added(R"({"use_dora": true})"); }), "is a DoRA"));
+  CHECK(has(error_of([&] { added(R"({"alpha_pattern": {"(": 2}})"); }), "no regular expression"));
   fs::remove_all(folder);
 }
 

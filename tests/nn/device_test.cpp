@@ -4,38 +4,21 @@
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <doctest/doctest.h>
 
+#include "../refusals.h"
 #include "core/error.h"
 #include "nn/dtype.h"
 
 using namespace longhand;
 
-namespace {
-
-/// What a name is told that is not taken.
-std::string refusal(const std::string& name, Kind kind) {
-  try {
-    device_named(name);
-  } catch (const Error& error) {
-    CHECK(error.kind() == kind);
-    return error.what();
-  }
-  return "";
-}
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
-}  // namespace
-
 TEST_CASE("devices by name") {
   CHECK(device_named("cpu").is_cpu());
   for (const char* name : {"", "gpu", "cuda:x", "meta", "CPU"}) {
     CAPTURE(name);
-    CHECK(has(refusal(name, Kind::invalid_argument), "expected auto, cpu, cuda"));
+    CHECK(has(refusal([&] { device_named(name); }, Kind::invalid_argument),
+              "expected auto, cpu, cuda"));
   }
-  CHECK(has(refusal("cpu:3", Kind::invalid_argument), "there are 1"));
-  CHECK(has(refusal("hpu", Kind::unavailable), "has no HPU"));
+  CHECK(has(refusal([&] { device_named("cpu:3"); }, Kind::invalid_argument), "there are 1"));
+  CHECK(has(refusal([&] { device_named("hpu"); }, Kind::unavailable), "has no HPU"));
 }
 
 TEST_CASE("auto takes a GPU where there is one; cuda says what is missing where there is none") {
@@ -43,11 +26,11 @@ TEST_CASE("auto takes a GPU where there is one; cuda says what is missing where 
   if (built && c10::impl::getDeviceGuardImpl(at::kCUDA)->deviceCount() > 0) {
     CHECK(device_named("auto").is_cuda());
     CHECK(device_named("cuda:0").is_cuda());
-    CHECK(refusal("cuda:99", Kind::invalid_argument) != "");
+    CHECK(refusal([&] { device_named("cuda:99"); }, Kind::invalid_argument) != "");
     return;
   }
   CHECK(device_named("auto").is_cpu());
-  CHECK(has(refusal("cuda:1", Kind::unavailable),
+  CHECK(has(refusal([&] { device_named("cuda:1"); }, Kind::unavailable),
             built ? "nvidia-smi" : "LONGHAND_TORCH=cuda setup/bootstrap"));
 }
 

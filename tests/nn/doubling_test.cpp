@@ -21,8 +21,8 @@ TEST_CASE("doubling and a 3×3 convolution in one") {
       const at::Tensor exact =
           at::conv2d(at::upsample_nearest2d(x.to(at::kDouble), {2 * height, 2 * width}),
                      weight.to(at::kDouble), bias.to(at::kDouble), 1, 1);
-      const DoublingConvolution layer([&] { return weight; });
-      const at::Tensor y = layer.forward(x, bias);
+      const DoublingConvolution layer([&] { return weight; }, bias);
+      const at::Tensor y = layer.forward(x);
       CHECK(y.is_contiguous(at::MemoryFormat::ChannelsLast));
       CHECK(y.dtype() == x.dtype());
       // bfloat16 rounds the sums of weights and the answer, of about unit size, to 8 bits.

@@ -6,6 +6,7 @@
 
 #include <set>
 
+#include "../refusals.h"
 #include "core/error.h"
 #include "pipeline/compositing.h"
 #include "pipeline/strokes.h"
@@ -34,17 +35,6 @@ Image colourful(int width, int height, int channels) {
 std::vector<std::uint8_t> pixel(const Image& image, int x, int y) {
   const auto* at = &image.pixels[(static_cast<std::size_t>(y) * image.width + x) * image.channels];
   return {at, at + image.channels};
-}
-
-template <class Function>
-std::string refusal(const Function& function) {
-  try {
-    function();
-  } catch (const Error& error) {
-    CHECK(error.kind() == Kind::invalid_argument);
-    return error.what();
-  }
-  return "";
 }
 
 }  // namespace

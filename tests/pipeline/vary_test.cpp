@@ -6,27 +6,13 @@
 #include <cmath>
 #include <functional>
 
+#include "../refusals.h"
 #include "core/error.h"
 #include "nn/pictures.h"
 
 using namespace longhand;
 
 namespace {
-
-/// What an invalid request is told.
-std::string refusal(const std::function<void()>& action, Kind kind = Kind::invalid_argument) {
-  try {
-    action();
-  } catch (const Error& error) {
-    CHECK(error.kind() == kind);
-    return error.what();
-  }
-  return "";
-}
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 BlendRequest blend_of(std::size_t inputs, std::optional<int> count = {},
                       std::optional<int> between = {}) {
