@@ -17,16 +17,16 @@ ROOT = pathlib.Path(__file__).parent.parent
 PROMPT = "A red car on a green meadow, softly shaded."
 WHOLE = """
     import sys, torch
-    from diffusers import StableDiffusionPipeline
-    pipe = StableDiffusionPipeline.from_pretrained(sys.argv[1], torch_dtype=getattr(torch, sys.argv[2]))
+    from diffusers import StableDiffusionXLPipeline
+    pipe = StableDiffusionXLPipeline.from_pretrained(sys.argv[1], torch_dtype=getattr(torch, sys.argv[2]))
     pipe.set_progress_bar_config(disable=True)
     pipe(sys.argv[3], num_inference_steps=int(sys.argv[4]), guidance_scale=5.0,
          generator=torch.Generator().manual_seed(7)).images[0].save(sys.argv[5])
 """
 STEPS = """
     import sys, time, torch
-    from diffusers import StableDiffusionPipeline
-    pipe = StableDiffusionPipeline.from_pretrained(sys.argv[1], torch_dtype=getattr(torch, sys.argv[2]))
+    from diffusers import StableDiffusionXLPipeline
+    pipe = StableDiffusionXLPipeline.from_pretrained(sys.argv[1], torch_dtype=getattr(torch, sys.argv[2]))
     pipe.set_progress_bar_config(disable=True)
     def seconds(steps):
         began = time.monotonic()

@@ -28,9 +28,10 @@ def recipe_for(folder: pathlib.Path, steps: int) -> dict:
     """The pocket painter's, in a folder of its own, without sample sheets."""
     recipe = json.loads((ROOT / "runs/pocket/painter.json").read_text())
     recipe |= {"out": str(folder / "out"), "latents": str(folder / "latents"), "model": str(folder / "model"), "steps": steps,
-               "text_encoder": str(ROOT / "models/pocket/text_encoder"), "scenes": 1024, "sample_prompts": [], "dtype": "bfloat16",
+               "clip": str(folder / "clip"), "scenes": 1024, "sample_prompts": [], "dtype": "bfloat16",
                "checkpoint_minutes": 1000, "sample_minutes": 1000}
-    shutil.copytree(ROOT / "models/pocket/vae", folder / "model/vae")
+    for part, place in ("vae", "model/vae"), ("text_encoder_2", "clip/text_encoder"), ("image_encoder", "clip/image_encoder"):
+        shutil.copytree(ROOT / "models/pocket" / part, folder / place)
     return recipe
 
 
@@ -54,7 +55,8 @@ class Eager:
         self.torch, options = torch, recipe["optimizer"]
         self.clip_norm = options.get("clip_norm", 1.0)
         self.unet = diffusers.UNet2DConditionModel.from_config(recipe["unet"]).to(memory_format=torch.channels_last)
-        self.text_encoder = transformers.CLIPTextModel.from_pretrained(recipe["text_encoder"], dtype=torch.bfloat16)
+        self.text_encoder = transformers.CLIPTextModelWithProjection.from_pretrained(f"{recipe['clip']}/text_encoder",
+                                                                                     dtype=torch.bfloat16)
         self.scheduler = diffusers.DDPMScheduler.from_config(recipe["scheduler"])
         self.optimizer = torch.optim.AdamW(self.unet.parameters(), lr=options["learning_rate"],
                                            betas=(options.get("beta1", 0.9), options["beta2"]),
@@ -63,6 +65,7 @@ class Eager:
         batch, side, channels = recipe["batch"], recipe["unet"]["sample_size"], recipe["unet"]["in_channels"]
         self.latents = torch.randn(batch, channels, side, side).to(memory_format=torch.channels_last)
         self.ids = torch.randint(0, 49000, (batch, 77))
+        self.sizes = torch.tensor([[128.0, 128.0, 0.0, 0.0, 128.0, 128.0]] * batch)
 
     def step(self) -> None:
         torch = self.torch
@@ -71,9 +74,10 @@ class Eager:
         noisy = self.scheduler.add_noise(self.latents, noise, timesteps)
         target = self.scheduler.get_velocity(self.latents, noise, timesteps)
         with torch.no_grad():
-            context = self.text_encoder(self.ids)[0]
+            text = self.text_encoder(self.ids, output_hidden_states=True)
         with torch.autocast("cpu", torch.bfloat16):
-            answer = self.unet(noisy, timesteps, context, return_dict=False)[0]
+            answer = self.unet(noisy, timesteps, text.hidden_states[-2], return_dict=False,
+                               added_cond_kwargs={"text_embeds": text.text_embeds, "time_ids": self.sizes})[0]
         torch.nn.functional.mse_loss(answer.float(), target).backward()
         torch.nn.utils.clip_grad_norm_(self.unet.parameters(), self.clip_norm)
         self.optimizer.step()

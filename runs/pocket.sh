@@ -8,7 +8,15 @@ cmake --build build --target longhand
 
 # Pictures ↔ latents [8, 16, 16]: everything else is learned in this space.
 build/longhand train runs/pocket/autoencoder.json
-# Captions ↔ latents: CLIP, whose text encoder the painter reads with.
+# Captions ↔ latents: CLIP, whose text encoder the painter reads with, and whose image embeddings it can paint from.
 build/longhand train runs/pocket/clip.json
-# Text → latents, on short and descriptive captions.
+# Latents → captions: first as the web has them, then short and descriptive ones.
+build/longhand train runs/pocket/captioner_alt.json
+build/longhand train runs/pocket/captioner.json
+# Text → latents, on short and descriptive captions, and on pictures' own embeddings.
 build/longhand train runs/pocket/painter.json
+# Text → image embeddings: unCLIP's two priors.
+build/longhand train runs/pocket/prior.json
+build/longhand train runs/pocket/autoregressive_prior.json
+# Pictures → what they show: the judge of `longhand eval`.
+build/longhand train runs/pocket/detector.json

@@ -14,11 +14,14 @@ if [ -z "${LONGHAND_BINARY:-}" ]; then
   cmake --build build --target longhand
 fi
 
-# What a model has beside what is trained: the names of its parts, and CLIP's tokenizer.
+# What a model has beside what is trained: the names of its parts, CLIP's tokenizer, how pictures are prepared.
 mkdir -p "$out/model"
-cp -r models/pocket/model_index.json models/pocket/tokenizer "$out/model"
+cp -r models/pocket/{model_index.json,tokenizer_2,feature_extractor} "$out/model"
 
-"$longhand" train "$recipes/autoencoder.json"
-"$longhand" train "$recipes/clip.json"
-"$longhand" train "$recipes/painter.json"
+for stage in autoencoder clip captioner_alt captioner recaption painter prior autoregressive_prior detector; do
+  "$longhand" train "$recipes/$stage.json"
+done
 "$longhand" draw "a red car on a green meadow" --model "$out/model" --no-upsample --seed 1 -o "$out/picture.png"
+"$longhand" eval --model "$out/model" --detector "$out/judge" --limit 2 --kind truth --kind short --kind described --out "$out/eval"
+"$longhand" caption --model "$out/model" "$out/picture.png" --out "$out/captions.jsonl"
+"$longhand" eval --model "$out/model" --study sdedit --limit 2 --steps 10 --out "$out/sdedit"

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <type_traits>
+#include <utility>
 
 #include "core/fields.h"
 
@@ -20,6 +21,9 @@ struct Command {
 };
 
 std::string kebab(const std::string& snake);
+
+/// Which part of a job this process does, and of how many: "2/8" → 2, 8. Throws invalid_argument.
+std::pair<std::int64_t, std::int64_t> shard_of(const std::string& text);
 
 /// Sends what was printed on its way; throws unavailable where standard output takes no more.
 void flush_output();

@@ -7,9 +7,11 @@
 namespace longhand {
 
 std::function<int()> declare_blend(CLI::App& app);
+std::function<int()> declare_caption(CLI::App& app);
 std::function<int()> declare_compare(CLI::App& app);
 std::function<int()> declare_draw(CLI::App& app);
 std::function<int()> declare_edit(CLI::App& app);
+std::function<int()> declare_eval(CLI::App& app);
 std::function<int()> declare_models(CLI::App& app);
 std::function<int()> declare_morph(CLI::App& app);
 std::function<int()> declare_pull(CLI::App& app);

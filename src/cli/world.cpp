@@ -1,8 +1,6 @@
 // longhand world: scenes to look at, and to train on.
 #include "world/world.h"
 
-#include <charconv>
-
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "nn/pictures.h"
@@ -58,20 +56,6 @@ void write_sheet(const World& world, const WorldRequest& request) {
   write_file_atomically(request.sheet, encode_png(contact_sheet(pictures, request.columns)));
 }
 
-/// "2/8" → 2, 8.
-std::pair<std::int64_t, std::int64_t> part_of(const std::string& text) {
-  std::int64_t part = -1, parts = 0;
-  const char* const end = text.data() + text.size();
-  const auto first = std::from_chars(text.data(), end, part);
-  if (first.ec == std::errc() && first.ptr != end && *first.ptr == '/') {
-    const auto second = std::from_chars(first.ptr + 1, end, parts);
-    if (second.ec == std::errc() && second.ptr == end && part >= 0 && part < parts) {
-      return {part, parts};
-    }
-  }
-  fail(Kind::invalid_argument, "--shard is i/n with i from 0 to n-1, as 0/4, not \"{}\"", text);
-}
-
 void print_list(const World& world) {
   const nlohmann::json list = {{"things", world.things()},       {"styles", world.styles()},
                                {"places", world.places()},       {"weather", world.weather()},
@@ -84,7 +68,7 @@ int run(const WorldRequest& request) {
   if (!request.list && request.sheet.empty() && request.out.empty()) {
     fail(Kind::invalid_argument, "say what for: --list, --sheet FILE.png or --out FOLDER");
   }
-  const auto [part, parts] = part_of(request.shard);
+  const auto [part, parts] = shard_of(request.shard);
   const World world(request.world);
   if (request.list) {
     print_list(world);

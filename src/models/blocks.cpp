@@ -63,15 +63,12 @@ ResnetBlock2D::ResnetBlock2D(const Scope& scope, int in, int out, const Options&
 
 Tensor ResnetBlock2D::forward(const Tensor& x, const Tensor& condition) const {
   Tensor h = conv1.forward(resampled(norm1.activated(x, condition), resample));
-  Tensor time;
-  if (time_emb_proj) {
-    time = time_emb_proj->forward(condition).unsqueeze(2).unsqueeze(3);
-  }
+  const Tensor time = time_emb_proj ? time_emb_proj->forward(condition) : Tensor();
   if (time_emb_proj && scale_shift) {
     const auto parts = time.chunk(2, 1);
-    h = at::silu(at::addcmul(parts[1], norm2.forward(h, condition), 1 + parts[0]));
+    h = norm2.norm_layer.activated(h, parts[0], parts[1]);
   } else {
-    h = norm2.activated(time_emb_proj ? h + time : h, condition);
+    h = norm2.activated(time_emb_proj ? h + time.unsqueeze(2).unsqueeze(3) : h, condition);
   }
   h = conv2.forward(h);
   const Tensor around = resampled(x, resample);

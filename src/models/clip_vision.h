@@ -29,6 +29,10 @@ class CLIPVisionTransformer {
   /// pixel_values as CLIPImageProcessor makes them, of any floating type; leaves image_embeds
   /// undefined. Throws invalid_argument for another size.
   ImageEncoding forward(const Tensor& pixel_values) const;
+  /// All states after post_layernorm, [batch, 1 + patches, hidden_size]: what GIT reads.
+  Tensor normed_states(const Tensor& pixel_values) const {
+    return post_layernorm_.forward(forward(pixel_values).last_hidden_state);
+  }
   const CLIPVisionConfig& config() const { return config_; }
 
  private:

@@ -167,9 +167,14 @@ Tensor gated_gelu(const Tensor& x) {
 }
 
 Tensor group_norm_silu(const Tensor& x, int groups, const Tensor& weight, const Tensor& bias,
-                       double epsilon) {
-  return affine_silu(x, group_norm_affine(channel_moments(x), x.size(2) * x.size(3), groups, weight,
-                                          bias, epsilon));
+                       double epsilon, const Tensor& scale, const Tensor& shift) {
+  Tensor affine =
+      group_norm_affine(channel_moments(x), x.size(2) * x.size(3), groups, weight, bias, epsilon);
+  if (scale.defined()) {
+    affine.mul_((1 + scale.to(at::kFloat)).unsqueeze(1));
+    affine.select(1, 1).add_(shift.to(at::kFloat));
+  }
+  return affine_silu(x, affine);
 }
 
 Tensor channel_moments(const Tensor& x) {

@@ -15,8 +15,10 @@ bool fuses(const at::Tensor& x, std::int64_t channels);
 at::Tensor gated_gelu(const at::Tensor& x);
 
 /// silu(group_norm(x)) of x [batch, channels, h, w], channels-last; weight and bias [channels].
+/// With scale and shift [batch, channels]: silu(group_norm(x) · (1 + scale) + shift).
 at::Tensor group_norm_silu(const at::Tensor& x, int groups, const at::Tensor& weight,
-                           const at::Tensor& bias, double epsilon);
+                           const at::Tensor& bias, double epsilon, const at::Tensor& scale = {},
+                           const at::Tensor& shift = {});
 
 // The same in its parts, for a map that is not in memory whole: moments of its pieces add up.
 

@@ -56,10 +56,21 @@ Tensor GroupNorm::forward(const Tensor& x) const {
   return at::group_norm(x, groups, weight, bias, epsilon);
 }
 
+bool GroupNorm::fused(const Tensor& x) const {
+  return fuses(x, x.size(1)) && x.is_contiguous(at::MemoryFormat::ChannelsLast) &&
+         !wants_gradient(x) && !wants_gradient(weight);
+}
+
 Tensor GroupNorm::activated(const Tensor& x) const {
-  const bool fused = fuses(x, x.size(1)) && x.is_contiguous(at::MemoryFormat::ChannelsLast) &&
-                     !wants_gradient(x) && !wants_gradient(weight);
-  return fused ? group_norm_silu(x, groups, weight, bias, epsilon) : at::silu(forward(x));
+  return fused(x) ? group_norm_silu(x, groups, weight, bias, epsilon) : at::silu(forward(x));
+}
+
+Tensor GroupNorm::activated(const Tensor& x, const Tensor& scale, const Tensor& shift) const {
+  if (fused(x)) {
+    return group_norm_silu(x, groups, weight, bias, epsilon, scale, shift);
+  }
+  const auto over_map = [](const Tensor& each) { return each.unsqueeze(2).unsqueeze(3); };
+  return at::silu(at::addcmul(over_map(shift), forward(x), 1 + over_map(scale)));
 }
 
 LayerNorm::LayerNorm(const Scope& scope, int channels, double epsilon)

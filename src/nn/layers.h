@@ -34,6 +34,9 @@ struct GroupNorm {
   Tensor forward(const Tensor& x) const;
   /// SiLU of it.
   Tensor activated(const Tensor& x) const;
+  /// SiLU of it · (1 + scale) + shift; scale and shift [batch, channels].
+  Tensor activated(const Tensor& x, const Tensor& scale, const Tensor& shift) const;
+  bool fused(const Tensor& x) const;  // what is activated takes one pass, without gradients
   Tensor weight, bias;
   int groups;
   double epsilon;

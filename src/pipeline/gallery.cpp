@@ -1,31 +1,8 @@
-#include "core/files.h"
+#include "io/markup.h"
 #include "pipeline/compare.h"
 
 namespace longhand {
 namespace {
-
-std::string escaped(const std::string& text) {
-  std::string html;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        html += "&amp;";
-        break;
-      case '<':
-        html += "&lt;";
-        break;
-      case '>':
-        html += "&gt;";
-        break;
-      case '"':
-        html += "&quot;";
-        break;
-      default:
-        html += c;
-    }
-  }
-  return html;
-}
 
 std::string figure(const char* label, const std::string& path, const std::string& text) {
   return fmt::format(
@@ -66,21 +43,14 @@ std::string header(const GalleryHead& head, const std::vector<GalleryRow>& rows)
   return html;
 }
 
-void fill(std::string& page, const std::string& place, const std::string& html) {
-  page.replace(page.find(place), place.size(), html);
-}
-
 }  // namespace
 
 std::string gallery_html(const GalleryHead& head, const std::vector<GalleryRow>& rows) {
-  std::string page = read_file(home() / "web" / "gallery.html");
   std::string articles;
   for (const GalleryRow& row : rows) {
     articles += article(row);
   }
-  fill(page, "{{head}}\n", header(head, rows));
-  fill(page, "{{rows}}\n", articles);
-  return page;
+  return filled_page("gallery.html", {{"head", header(head, rows)}, {"rows", articles}});
 }
 
 }  // namespace longhand

@@ -1,10 +1,12 @@
 // Pictures → CLIP's image embeddings, prepared as each model's own image processor says.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "io/image.h"
+#include "models/autoencoder.h"
 #include "models/checkpoint.h"
 #include "models/clip_image.h"
 #include "models/clip_vision.h"
@@ -15,8 +17,11 @@ namespace longhand {
 class ImageEncoder {
  public:
   /// `processor`: the component whose preprocessor_config.json says how pictures are prepared.
+  /// `autoencoder`: for an encoder that looks at latents. Throws corrupt where it takes other
+  /// channels than it would be given.
   ImageEncoder(const Checkpoint& checkpoint, const std::string& component,
-               const std::string& processor, const at::TensorOptions& placement);
+               const std::string& processor, const at::TensorOptions& placement,
+               std::shared_ptr<const Autoencoder> autoencoder = nullptr);
 
   /// [n, projection_dim], of the encoder's type.
   at::Tensor encode(const std::vector<Image>& images) const;
@@ -29,6 +34,7 @@ class ImageEncoder {
   CLIPVisionModelWithProjection model_;
   CLIPImageProcessor processor_;
   at::TensorOptions placement_;
+  std::shared_ptr<const Autoencoder> autoencoder_;
 };
 
 }  // namespace longhand

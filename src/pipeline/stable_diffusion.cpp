@@ -36,6 +36,21 @@ UNet2DConditionModel unet(const Checkpoint& checkpoint, std::map<std::string, We
                               UNet2DConditionConfig::from_json(checkpoint.config("unet")));
 }
 
+/// The image encoder is the other half of the text encoder's CLIP; SDXL models may come with one of
+/// pictures, which belongs to an adapter.
+bool looks_at_latents(const Checkpoint& checkpoint, int latent_channels) {
+  return checkpoint.has("image_encoder") &&
+         config_value(checkpoint.config("image_encoder"), "num_channels", 3) == latent_channels;
+}
+
+/// [n, 1, 1]: 1 for captions that say something, 0 for those that do not.
+at::Tensor written(const std::vector<std::string>& captions) {
+  at::Tensor says = at::empty({static_cast<std::int64_t>(captions.size()), 1, 1}, at::kFloat);
+  std::ranges::transform(captions, says.mutable_data_ptr<float>(),
+                         [](const std::string& caption) { return caption.empty() ? 0.0F : 1.0F; });
+  return says;
+}
+
 }  // namespace
 
 StableDiffusion::StableDiffusion(const Checkpoint& checkpoint, const ModelOptions& options)
@@ -61,6 +76,13 @@ StableDiffusion::StableDiffusion(const Checkpoint& checkpoint, const ModelOption
   } else if (!options.prior.empty()) {
     fail(Kind::invalid_argument, "{} paints from text without a prior; leave --prior out",
          checkpoint.configs().string());
+  }
+  if (is_xl() && looks_at_latents(checkpoint, autoencoder_->latent_channels())) {
+    joint_encoder_.emplace(checkpoint, "image_encoder", "feature_extractor", placement_,
+                           autoencoder_);
+    if (checkpoint.has("prior")) {
+      prior_.emplace(checkpoint, "prior", "prior_scheduler", text_encoder_2_.value(), placement_);
+    }
   }
   if (!(is_xl() ? text_encoder_2_ : text_encoder_)) {
     fail(Kind::corrupt, "{}: this unet reads with {}, which the model lacks",
@@ -137,6 +159,10 @@ UNetCondition StableDiffusion::condition(const Subject& subject, const Condition
   if (is_xl()) {
     with.text_embeds = text.pooled;
     with.time_ids = time_ids(options, aesthetic_score, n);
+    if (subject.image_embeds.defined()) {
+      with.text_embeds = subject.image_embeds.to(placement_);
+      with.context = with.context * written(subject.captions).to(placement_);
+    }
   }
   if (image_) {
     const at::Tensor embeds = subject.image_embeds.defined()
@@ -214,12 +240,23 @@ int StableDiffusion::prior_steps(const Subject& subject, const ConditioningOptio
 }
 
 at::Tensor StableDiffusion::image_embeds_of(const std::vector<Image>& images) const {
+  if (joint_encoder_) {
+    return joint_encoder_->encode(images);
+  }
   return image_ ? image_->encode(images) : DiffusionModel::image_embeds_of(images);
+}
+
+at::Tensor StableDiffusion::text_embeds_of(const std::vector<std::string>& texts) const {
+  return joint_encoder_ ? encode(texts, {}).pooled : DiffusionModel::text_embeds_of(texts);
 }
 
 at::Tensor StableDiffusion::imagined_embeds(const Subject& subject,
                                             const ConditioningOptions& options,
                                             NoiseSource& noise) const {
+  if (prior_) {
+    return prior_->imagine(text_encoder_2_.value(), subject.captions,
+                           subject.negative_prompt.value_or(""), options, noise);
+  }
   return image_ ? image_->imagine(subject.captions, options, noise)
                 : DiffusionModel::imagined_embeds(subject, options, noise);
 }

@@ -1,7 +1,8 @@
 // Latent diffusion from text: Stable Diffusion 1 and 2, XL and its refiner, Turbo and LCM, and
 // Stable unCLIP, which takes a picture's CLIP embedding besides, a picture's own or one that a
 // prior imagines for the text (Rombach et al. 2022; Podell et al. 2023; diffusers' pipelines of
-// these names).
+// these names). The embedded model is an XL that was trained to take, in place of the text's
+// embedding, a picture's in the same space (train/painter.cpp).
 #pragma once
 
 #include <optional>
@@ -28,6 +29,7 @@ class StableDiffusion : public DiffusionModel {
   at::Tensor image_embeds_of(const std::vector<Image>& images) const override;
   at::Tensor imagined_embeds(const Subject& subject, const ConditioningOptions& options,
                              NoiseSource& noise) const override;
+  at::Tensor text_embeds_of(const std::vector<std::string>& texts) const override;
   int prior_steps(const Subject& subject, const ConditioningOptions& options) const override;
   const SchedulerConfig& schedule() const override { return schedule_; }
   Size own_size() const override;
@@ -55,7 +57,9 @@ class StableDiffusion : public DiffusionModel {
   std::optional<TextEncoder> text_encoder_, text_encoder_2_;
   UNet2DConditionModel unet_;
   std::shared_ptr<const Autoencoder> autoencoder_, previewer_;
-  std::optional<ImageConditioner> image_;  // Stable unCLIP's
+  std::optional<ImageConditioner> image_;      // Stable unCLIP's
+  std::optional<ImageEncoder> joint_encoder_;  // the embedded model's, beside text_encoder_2
+  std::optional<Prior> prior_;                 // from text to what that one gives
   SchedulerConfig schedule_;
 };
 

@@ -20,7 +20,6 @@ namespace longhand {
 namespace {
 
 constexpr int byte_symbols = 256;
-constexpr int merge_count = ClipTokenizer::vocabulary_size - 2 * byte_symbols - 2;
 constexpr std::size_t cached_words = 1 << 16;
 constexpr std::string_view end_of_word = "</w>";
 constexpr std::string_view start_mark = "<|startoftext|>";
@@ -103,6 +102,8 @@ std::string gunzip(const fs::path& path) {
   }
   return text;
 }
+
+fs::path own_copy() { return home() / "data" / "tokenizers" / "bpe_simple_vocab_16e6.txt.gz"; }
 
 /// NFC as Unicode 13 has it: the reference's normalizer knows no later marks and leaves them in
 /// place.
@@ -268,9 +269,16 @@ struct ClipTokenizer::Tables {
   }
 };
 
-ClipTokenizer::ClipTokenizer(const fs::path& vocabulary) {
+ClipTokenizer::ClipTokenizer(const fs::path& vocabulary, int tokens) : start_(tokens - 2) {
+  const int merge_count = start_ - 2 * byte_symbols;
+  if (merge_count < 0 || tokens > vocabulary_size) {
+    fail(Kind::corrupt,
+         "a vocabulary of {} tokens cannot be a part of CLIP's, which has {} and at "
+         "least {}",
+         tokens, vocabulary_size, 2 * byte_symbols + 2);
+  }
   auto tables = std::make_unique<Tables>();
-  tables->symbols.resize(vocabulary_size);
+  tables->symbols.resize(static_cast<std::size_t>(start_));
   std::unordered_map<std::string, int> ids;
   for (std::size_t b = 0; b < 256; ++b) {
     const int id = tables->alphabet.id[b];
@@ -309,9 +317,12 @@ ClipTokenizer::ClipTokenizer(const fs::path& vocabulary) {
 ClipTokenizer::~ClipTokenizer() = default;
 
 std::shared_ptr<const ClipTokenizer> ClipTokenizer::shared() {
-  static const auto tokenizer = std::make_shared<const ClipTokenizer>(
-      home() / "data" / "tokenizers" / "bpe_simple_vocab_16e6.txt.gz");
+  static const auto tokenizer = std::make_shared<const ClipTokenizer>(own_copy());
   return tokenizer;
+}
+
+std::unique_ptr<const ClipTokenizer> ClipTokenizer::beginning(int tokens) {
+  return std::make_unique<const ClipTokenizer>(own_copy(), tokens);
 }
 
 std::vector<int> ClipTokenizer::encode(std::string_view text) const {
@@ -323,7 +334,7 @@ std::vector<int> ClipTokenizer::encode(std::string_view text) const {
     if (mark == std::string_view::npos) {
       break;
     }
-    ids.push_back(mark == start ? start_of_text : end_of_text);
+    ids.push_back(mark == start ? this->start() : this->end());
     text.remove_prefix(mark + (mark == start ? start_mark.size() : end_mark.size()));
   }
   return ids;
@@ -344,7 +355,7 @@ std::string ClipTokenizer::decode(std::span<const int> ids) const {
   }();
   std::string text;
   for (const int id : ids) {
-    if (id < 0 || id >= start_of_text) {
+    if (id < 0 || id >= start_) {
       continue;
     }
     std::string_view symbol = tables_->symbols[static_cast<std::size_t>(id)];
@@ -360,14 +371,15 @@ std::string ClipTokenizer::decode(std::span<const int> ids) const {
   while (text.ends_with(' ')) {
     text.pop_back();
   }
-  return text;
+  std::string whole;  // tokens may break off within a character: U+FFFD, as transformers has it
+  return icu::UnicodeString::fromUTF8(text).toUTF8String(whole);
 }
 
 std::vector<int> ClipTokenizer::encode_padded(std::string_view text, int length, int pad) const {
   std::vector<int> ids = encode(text);
   ids.resize(std::min(ids.size(), static_cast<std::size_t>(std::max(0, length - 2))));
-  ids.insert(ids.begin(), start_of_text);
-  ids.push_back(end_of_text);
+  ids.insert(ids.begin(), start());
+  ids.push_back(end());
   ids.resize(static_cast<std::size_t>(length), pad);
   return ids;
 }

@@ -1,13 +1,75 @@
 #include "train/captions.h"
 
+#include <algorithm>
+
+#include "core/error.h"
+#include "io/table.h"
+#include "models/config.h"
 #include "nn/pictures.h"
+#include "pipeline/captioner.h"
 
 namespace longhand {
 
-std::string drawn_caption(const World& world, const Scene& scene, double short_share,
-                          Random& random) {
-  return random.chance(short_share) ? world.short_caption(scene, random)
-                                    : world.descriptive_caption(scene, random);
+std::string caption_of(const World& world, const Scene& scene, const std::string& kind,
+                       Random& random) {
+  return kind == "alt"     ? world.alt_text(scene, random)
+         : kind == "short" ? world.short_caption(scene, random)
+                           : world.descriptive_caption(scene, random);
+}
+
+CaptionMix::CaptionMix(const World& world, const nlohmann::json& recipe, std::int64_t scenes)
+    : world_(world),
+      shares_(config_value<std::map<std::string, double>>(
+          recipe, "captions", {{"short", 0.35}, {"descriptive", 0.65}})) {
+  double all = 0;
+  for (const auto& [kind, share] : shares_) {
+    if (std::ranges::find(captioner_kinds(), kind) == captioner_kinds().end() || share < 0) {
+      fail(Kind::corrupt,
+           "a recipe's \"captions\" are shares of alt, short and descriptive; got {} of {}", share,
+           kind);
+    }
+    all += share;
+  }
+  for (auto& [kind, share] : shares_) {
+    share /= all;
+  }
+  if (const auto table = config_value<std::string>(recipe, "written_captions", "");
+      !table.empty()) {
+    read_written(table, scenes);
+  }
+}
+
+void CaptionMix::read_written(const fs::path& table, std::int64_t scenes) {
+  const auto reader = RowReader::open(table);
+  const auto& columns = reader->columns();
+  while (const auto row = reader->next()) {
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      if (columns[i] != written_number) {
+        written_[columns[i]].push_back((*row)[i]);
+      }
+    }
+  }
+  for (const char* kind : {"short", "descriptive"}) {
+    if (std::ssize(written_[kind]) < scenes) {
+      fail(Kind::corrupt, "{} has {} captions of kind {}, and {} scenes are trained on",
+           table.string(), written_[kind].size(), kind, scenes);
+    }
+  }
+}
+
+CaptionMix::Drawn CaptionMix::draw(const Scene& scene, std::int64_t number, Random& random) const {
+  double left = random.uniform();
+  std::string kind = shares_.rbegin()->first;
+  for (const auto& [name, share] : shares_) {
+    if (left < share) {
+      kind = name;
+      break;
+    }
+    left -= share;
+  }
+  const auto written = written_.find(kind);
+  return {kind, written == written_.end() ? caption_of(world_, scene, kind, random)
+                                          : written->second[static_cast<std::size_t>(number)]};
 }
 
 std::vector<std::string> HeldBackScenes::captions(bool of_other_figures) const {
@@ -18,6 +80,7 @@ std::vector<std::string> HeldBackScenes::captions(bool of_other_figures) const {
       const Figure other = scene(i + 1).figures[0];
       shown.figures[0].thing = other.thing;
       shown.figures[0].colour = other.colour;
+      shown.figures[0].text = other.text;
     }
     Random random({seed_, static_cast<std::uint64_t>(i)});
     captions.push_back(world_.descriptive_caption(shown, random));

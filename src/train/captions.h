@@ -2,14 +2,43 @@
 // model must tell apart.
 #pragma once
 
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
 #include "core/random.h"
 #include "train/latents.h"
 
 namespace longhand {
 
-/// A short caption with the probability short_share, else a descriptive one.
-std::string drawn_caption(const World& world, const Scene& scene, double short_share,
-                          Random& random);
+/// The world's caption of a kind: "alt", "short" or "descriptive".
+std::string caption_of(const World& world, const Scene& scene, const std::string& kind,
+                       Random& random);
+
+/// Captions of training scenes in the shares of a recipe's "captions", as {"alt": 0.05, "short":
+/// 0.3, "descriptive": 0.65} (Betker et al. 2023, section 3.2). Short and descriptive ones are the
+/// world's or, where the recipe names a table as "written_captions", those that a captioner wrote.
+class CaptionMix {
+ public:
+  /// Throws corrupt for other kinds, and for a table that lacks scenes below `scenes`.
+  CaptionMix(const World& world, const nlohmann::json& recipe, std::int64_t scenes);
+
+  struct Drawn {
+    std::string kind, caption;
+  };
+  Drawn draw(const Scene& scene, std::int64_t number, Random& random) const;
+
+ private:
+  void read_written(const fs::path& table, std::int64_t scenes);
+
+  const World& world_;
+  std::map<std::string, double> shares_;                     // their sum is 1
+  std::map<std::string, std::vector<std::string>> written_;  // kind → captions by scene
+};
+
+/// The columns of such a table (train/recaption.cpp): a scene's number and a caption a kind.
+inline constexpr const char* written_number = "Number";
 
 /// Scenes that are not trained on: those of another seed.
 class HeldBackScenes {

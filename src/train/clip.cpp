@@ -3,7 +3,6 @@
 // latents; the text encoder is what the painter reads with.
 #include <cmath>
 
-#include "core/log.h"
 #include "models/clip_text.h"
 #include "models/clip_vision.h"
 #include "models/config.h"
@@ -11,10 +10,9 @@
 #include "pipeline/text_encoder.h"
 #include "text/clip_tokenizer.h"
 #include "train/captions.h"
-#include "train/loader.h"
+#include "train/learning.h"
 #include "train/ranks.h"
 #include "train/recipe.h"
-#include "train/training_run.h"
 
 namespace longhand {
 namespace {
@@ -31,13 +29,11 @@ struct ClipRecipe {
       : text(config_value(recipe.config, "text_encoder", json::object())),
         vision(config_value(recipe.config, "image_encoder", json::object())),
         latents(config_value(recipe.config, "latents", (recipe.out / "latents").string())),
-        scenes(config_value<std::int64_t>(recipe.config, "scenes", 10000)),
-        short_share(config_value(recipe.config, "short_share", 0.3)) {}
+        scenes(config_value<std::int64_t>(recipe.config, "scenes", 10000)) {}
 
   json text, vision;
   fs::path latents;
   std::int64_t scenes;
-  double short_share;
 };
 
 struct Batch {
@@ -52,18 +48,19 @@ Tensor normalized(const Tensor& embeds) {
 
 class ClipTraining {
  public:
-  ClipTraining(const Recipe& recipe, const ClipRecipe& own)
+  explicit ClipTraining(const Recipe& recipe)
       : recipe_(recipe),
-        own_(own),
+        own_(recipe),
         dtype_(dtype_named(recipe.dtype)),
         text_weights_(Weights::fresh(recipe.seed)),
-        text_(text_weights_, CLIPTextConfig::from_json(own.text)),
+        text_(text_weights_, CLIPTextConfig::from_json(own_.text)),
         vision_weights_(Weights::fresh(recipe.seed + 1)),
-        vision_(vision_weights_, CLIPVisionConfig::from_json(own.vision)),
+        vision_(vision_weights_, CLIPVisionConfig::from_json(own_.vision)),
         logit_scale_(at::full({1}, std::log(1 / 0.07), at::kFloat)),
         vae_(load_autoencoder(recipe.model / "vae", dtype_)),
         world_(recipe.world),
-        latents_(kept_latents(own.latents, *vae_, world_, recipe, own.scenes, dtype_)),
+        captions_(world_, recipe.config, own_.scenes),
+        latents_(kept_latents(own_.latents, *vae_, world_, recipe, own_.scenes, dtype_)),
         held_back_(world_, recipe.seed, held_back),
         held_back_latents_(held_back_.latents(*vae_, recipe.resolution, dtype_)) {}
 
@@ -86,7 +83,7 @@ class ClipTraining {
     for (int i = 0; i < recipe_.batch; ++i) {
       const std::int64_t index = random.below(static_cast<int>(own_.scenes));
       const Scene scene = numbered_scene(world_, recipe_.seed, index);
-      captions.push_back(drawn_caption(world_, scene, own_.short_share, random));
+      captions.push_back(captions_.draw(scene, index, random).caption);
       latents.push_back(latents_[index]);
     }
     const ranks::Part part = ranks::part_of(recipe_.batch);
@@ -120,22 +117,23 @@ class ClipTraining {
     return {{}, {{"nearest_of_256", share(found)}, {"told_from_other_figures", share(told)}}};
   }
 
-  /// All of CLIP, and beside it the text encoder without its projection, for a painter to read
-  /// with: in the run's folder, since a model whose UNet was trained on another one must not get
-  /// it.
-  void write(const Optimizer& optimizer) const {
-    std::map<std::string, Tensor> text;
+  /// Both encoders, in the run's folder: a model whose UNet was trained on another CLIP must not
+  /// get them.
+  void write_model(const Optimizer& optimizer) const {
     const auto all = optimizer.averaged();
-    for (const auto& [name, tensor] : all) {
-      if (name.starts_with("text.") && name != "text.text_projection.weight") {
-        text[name.substr(5)] = tensor;
+    const auto write_encoder = [&](const char* folder, const std::string& prefix,
+                                   const json& config) {
+      std::map<std::string, Tensor> own;
+      for (const auto& [name, tensor] : all) {
+        if (name.starts_with(prefix)) {
+          own[name.substr(prefix.size())] = tensor;
+        }
       }
-    }
-    save_tensors(recipe_.out / "clip.safetensors", all, at::kBFloat16);
-    save_tensors(recipe_.out / "text_encoder" / "model.safetensors", text, at::kBFloat16);
-    json config = own_.text;
-    config["architectures"] = {"CLIPTextModel"};
-    write_file_atomically(recipe_.out / "text_encoder" / "config.json", config.dump(2) + "\n");
+      save_tensors(recipe_.out / folder / "model.safetensors", own, at::kBFloat16);
+      write_file_atomically(recipe_.out / folder / "config.json", config.dump(2) + "\n");
+    };
+    write_encoder("text_encoder", "text.", own_.text);
+    write_encoder("image_encoder", "vision.", own_.vision);
   }
 
  private:
@@ -148,7 +146,7 @@ class ClipTraining {
   Tensor texts_of(const Tensor& ids) const { return normalized(text_.forward(ids).text_embeds); }
 
   const Recipe& recipe_;
-  const ClipRecipe& own_;
+  ClipRecipe own_;
   at::ScalarType dtype_;
   Weights text_weights_;
   CLIPTextModel text_;
@@ -157,6 +155,7 @@ class ClipTraining {
   Tensor logit_scale_;
   std::unique_ptr<Autoencoder> vae_;
   World world_;
+  CaptionMix captions_;
   Tensor latents_;  // of the scenes that are trained on
   HeldBackScenes held_back_;
   Tensor held_back_latents_;
@@ -164,19 +163,6 @@ class ClipTraining {
 
 }  // namespace
 
-void train_clip(const Recipe& recipe) {
-  const ClipRecipe own(recipe);
-  const ClipTraining training(recipe, own);
-  Optimizer optimizer(training.parameters(), recipe.optimizer, dtype_named(recipe.dtype));
-  spdlog::info("CLIP: {:.2f} million parameters", static_cast<double>(optimizer.size()) / 1e6);
-  Loader<Batch> loader([&](std::int64_t step) { return training.batch(step); },
-                       resumed_step(recipe));
-  run_training(
-      recipe, optimizer, [&](std::int64_t) { return training.forward_backward(loader.next()); },
-      [&] { return training.review(); });
-  if (ranks::rank() == 0) {
-    training.write(optimizer);
-  }
-}
+void train_clip(const Recipe& recipe) { learn<ClipTraining>(recipe, "CLIP"); }
 
 }  // namespace longhand

@@ -1,5 +1,7 @@
 #include "train/recipe.h"
 
+#include <map>
+
 #include "core/error.h"
 #include "core/log.h"
 #include "models/config.h"
@@ -58,17 +60,21 @@ void train_on_ranks(const Recipe& recipe) {
   if (ranks::rank() > 0) {
     spdlog::set_level(spdlog::level::warn);
   }
-  if (recipe.kind == "autoencoder") {
-    return train_autoencoder(recipe);
+  static const std::map<std::string, void (*)(const Recipe&)> kinds = {
+      {"autoencoder", train_autoencoder}, {"clip", train_clip},
+      {"painter", train_painter},         {"prior", train_prior},
+      {"captioner", train_captioner},     {"detector", train_detector},
+      {"recaption", recaption},           {"autoregressive_prior", train_autoregressive_prior},
+  };
+  const auto found = kinds.find(recipe.kind);
+  if (found == kinds.end()) {
+    std::string known;
+    for (const auto& [name, train] : kinds) {
+      known += (known.empty() ? "" : ", ") + name;
+    }
+    fail(Kind::corrupt, "recipe kind \"{}\" is not known; expected one of {}", recipe.kind, known);
   }
-  if (recipe.kind == "clip") {
-    return train_clip(recipe);
-  }
-  if (recipe.kind == "painter") {
-    return train_painter(recipe);
-  }
-  fail(Kind::corrupt, "recipe kind \"{}\" is not known; expected autoencoder, clip or painter",
-       recipe.kind);
+  found->second(recipe);
 }
 
 }  // namespace

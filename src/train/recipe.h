@@ -10,7 +10,8 @@
 namespace longhand {
 
 struct Recipe {
-  std::string kind;  // "autoencoder", "clip" or "painter"
+  std::string kind;  // "autoencoder", "clip", "painter", "prior",
+                     // "autoregressive_prior", "captioner", "detector" or "recaption"
   fs::path out;      // checkpoints, sample sheets and, at the end, weights; ignored by git
   fs::path model;    // the model folder that finished weights go to
   std::string world = "small";  // data/worlds/NAME.json: what scenes are made of
@@ -37,5 +38,10 @@ void train(const Recipe& recipe);
 void train_autoencoder(const Recipe& recipe);
 void train_clip(const Recipe& recipe);
 void train_painter(const Recipe& recipe);
+void train_prior(const Recipe& recipe);
+void train_autoregressive_prior(const Recipe& recipe);
+void train_captioner(const Recipe& recipe);
+void train_detector(const Recipe& recipe);
+void recaption(const Recipe& recipe);
 
 }  // namespace longhand

@@ -7,6 +7,7 @@
 
 #include "world/layout.h"
 #include "world/nouns.h"
+#include "world/phrases.h"
 #include "world/places.h"
 #include "world/weather.h"
 #include "world/world.h"
@@ -14,45 +15,10 @@
 namespace longhand {
 namespace {
 
-std::string named(const Figure& figure) {
-  return figure.count == 1 ? figure.thing : plural(figure.thing);
-}
-
 /// Takes the verb "are".
 bool many(const Figure& figure) { return figure.count > 1 || plural_only(figure.thing); }
 
 const char* be(const Figure& figure) { return many(figure) ? "are" : "is"; }
-
-/// "a red car", "two dogs", "one cat" where counts are spelled out.
-std::string phrase(const Figure& figure, const std::string& adjective = "",
-                   bool spell_one = false) {
-  static constexpr std::array words = {"zero", "one", "two", "three", "four"};
-  std::string noun = named(figure);
-  if (!figure.colour.empty()) {
-    noun = figure.colour + " " + noun;
-  }
-  if (!adjective.empty()) {
-    noun = adjective + " " + noun;
-  }
-  if (plural_only(figure.thing)) {
-    return noun;
-  }
-  if (const std::string measure = measure_of(figure.thing); !measure.empty()) {
-    const std::string before = noun.substr(0, noun.size() - figure.thing.size());
-    return adjective.empty() ? noun : with_article(before + measure + " of " + figure.thing);
-  }
-  if (figure.thing == "sun" && figure.colour.empty() && adjective.empty()) {
-    return "the sun";
-  }
-  if (figure.count == 1 && !spell_one) {
-    return with_article(noun);
-  }
-  return std::string(words[static_cast<std::size_t>(figure.count)]) + " " + noun;
-}
-
-std::string one_of(Random& random, std::initializer_list<const char*> choices) {
-  return random.pick(std::vector<const char*>(choices));
-}
 
 std::string relation_words(const std::string& relation, Random& random) {
   if (relation == "left of") {
@@ -88,17 +54,6 @@ std::string spoken(const Figure& figure, Random& random, const std::string& adje
 
 std::string in_weather(const Scene& scene) {
   return scene.weather.empty() ? "" : " " + scene.weather;
-}
-
-std::string style_words(const std::string& style, Random& random) {
-  if (style == "shaded") {
-    return one_of(random, {"softly shaded", "drawn with soft shading"});
-  }
-  if (style == "3D") {
-    return one_of(random, {"in 3D", "rendered in 3D", "as a 3D model"});
-  }
-  return style == "flat" ? one_of(random, {"in a flat style", "drawn in a flat style"})
-                         : one_of(random, {"with bold outlines", "drawn with bold outlines"});
 }
 
 std::string capitalised(std::string text) {

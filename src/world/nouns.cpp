@@ -10,6 +10,7 @@ std::string plural(const std::string& thing) {
       {"mouse", "mice"},      {"wolf", "wolves"},     {"knife", "knives"},
       {"tomato", "tomatoes"}, {"potato", "potatoes"}, {"maple leaf", "maple leaves"},
       {"sheep", "sheep"},     {"fish", "fish"},       {"deer", "deer"},
+      {"snowman", "snowmen"},
   };
   if (plural_only(thing)) {
     return thing;

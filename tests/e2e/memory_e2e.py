@@ -11,12 +11,12 @@ class Memory(Case):
     def test_refusal(self):
         """Exit code 5, numbers, ways out that work, and no file."""
         def draw(out, n, size, code=0):
-            return self.longhand("draw", "a red car", "--no-upsample", "--dtype", "float32", "--steps", 1, "--seed", 3, "--memory", "800MB",
+            return self.longhand("draw", "a red car", "--no-upsample", "--dtype", "float32", "--steps", 1, "--seed", 3, "--memory", "600MB",
                                  "--n", n, "--size", size, "-o", self.folder / out, code=code)
 
         done = draw("many.png", 64, "256x256", code=5)
         self.assertRegex(done.stderr, r"64 pictures of 256x256 at once takes about [\d.]+ [MG]B of memory \(\d+ MB of it weights\)")
-        self.assertIn("800 MB may be used", done.stderr)
+        self.assertIn("600 MB may be used", done.stderr)
         self.assertEqual(done.stdout, "")
         self.assertEqual(list(self.folder.iterdir()), [])
         fewer, size = re.search(r"--n (\d+)", done.stderr)[1], re.search(r"--size (\S+?),?(\s|$)", done.stderr)[1]

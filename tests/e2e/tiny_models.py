@@ -33,7 +33,7 @@ def lively(model: torch.nn.Module) -> torch.nn.Module:
 
 
 def tokenizer(pad: str = "<|endoftext|>") -> CLIPTokenizer:
-    return CLIPTokenizer.from_pretrained(ROOT / "models/pocket/tokenizer", pad_token=pad, model_max_length=77)
+    return CLIPTokenizer.from_pretrained(ROOT / "models/pocket/tokenizer_2", pad_token=pad, model_max_length=77)
 
 
 def text_encoder(width: int = 32, projection: int = 0, **options) -> torch.nn.Module:

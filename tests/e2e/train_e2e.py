@@ -31,7 +31,16 @@ UNET = {
     "_class_name": "UNet2DConditionModel", "sample_size": 8, "in_channels": 4, "out_channels": 4,
     "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D"], "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D"],
     "block_out_channels": [16, 32], "layers_per_block": 1, "cross_attention_dim": 16, "attention_head_dim": 2,
-    "norm_num_groups": 8}
+    "norm_num_groups": 8, "addition_embed_type": "text_time", "addition_time_embed_dim": 8, "projection_class_embeddings_input_dim": 64}
+PRIOR = {"num_attention_heads": 2, "attention_head_dim": 8, "num_layers": 1, "embedding_dim": 16, "num_embeddings": 77}
+CODES = {"embedding_dim": 16, "num_embeddings": 77, "num_components": 4, "num_buckets": 8, "hidden_size": 16, "num_layers": 1,
+         "num_attention_heads": 2}
+CAPTIONER = {
+    "vocab_size": 600, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32,
+    "max_position_embeddings": 200, "tie_word_embeddings": True, "layer_norm_eps": 1e-6,
+    "vision_config": {k: v for k, v in VISION.items() if k != "projection_dim"}}
+DETECTOR = {"block_out_channels": [8, 16], "layers_per_block": [1, 1], "num_attention_heads": 2, "norm_num_groups": 4}
+STAGES = ("autoencoder", "clip", "captioner_alt", "captioner", "recaption", "painter", "prior", "autoregressive_prior", "detector")
 TOGETHER = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "2"]
 # Open MPI refuses root without these; one thread a rank, as its binding gives where there are cores enough.
 ENVIRONMENT = os.environ | {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMP_NUM_THREADS": "1"}
@@ -44,9 +53,15 @@ class Training(Case):
                   "batch": 4, "resolution": 64, "checkpoint_minutes": 0, "optimizer": OPTIMIZER}
         recipe |= {"autoencoder": {"crop": 32, "config": AUTOENCODER},
                    "clip": {"text_encoder": TEXT, "image_encoder": VISION},
-                   "painter": {"unet": UNET, "text_encoder": str(self.folder / "clip" / "text_encoder"),
-                               "sample_prompts": ["a red car"]}}[kind]
-        if kind != "autoencoder":
+                   "painter": {"unet": UNET, "clip": str(self.folder / "clip"),
+                               "sample_prompts": ["a red car"]},
+                   "prior": {"prior": PRIOR, "scheduler": {"_class_name": "UnCLIPScheduler", "prediction_type": "sample"},
+                             "clip": str(self.folder / "clip")},
+                   "autoregressive_prior": {"prior": CODES, "clip": str(self.folder / "clip")},
+                   "captioner": {"captioner": CAPTIONER, "clip": str(self.folder / "clip"),
+                                 "captions": {"alt": 0.2, "short": 0.4, "descriptive": 0.4}},
+                   "detector": {"config": DETECTOR}}[kind]
+        if kind not in ("autoencoder", "detector"):
             recipe |= {"latents": str(self.folder / "latents"), "scenes": 64}
         path = self.folder / f"{out}.json"
         path.write_text(json.dumps(recipe | more))
@@ -166,7 +181,7 @@ class Ranks(Training):
                 self.assertAlmostEqual(float(other[column]) / float(one[column]), 1, places=places, msg=f"{kind}: {one}, {other}")
 
     def test_losses_are_those_of_one_process(self):
-        for kind in ("autoencoder", "clip", "painter"):
+        for kind in ("autoencoder", "clip", "captioner", "painter", "prior", "autoregressive_prior", "detector"):
             self.compare(kind)
 
     def test_a_lost_rank_ends_the_run_at_its_last_checkpoint(self):
@@ -207,10 +222,10 @@ class Ranks(Training):
 class Smoke(Training):
     def test_the_whole_story(self):
         """runs/smoke.sh with its own recipes, but for a few steps of small batches."""
-        for stage in ("autoencoder", "clip", "painter"):
+        for stage in STAGES:
             text = (ROOT / f"runs/smoke/{stage}.json").read_text().replace("runs/out/smoke", str(self.folder))
             recipe = json.loads(text) | {"steps": 3, "batch": 4}
-            if stage != "autoencoder":
+            if "scenes" in recipe:
                 recipe["scenes"] = 64
             (self.folder / f"{stage}.json").write_text(json.dumps(recipe))
         done = subprocess.run([ROOT / "runs/smoke.sh", self.folder, self.folder], capture_output=True, timeout=600,
@@ -218,7 +233,17 @@ class Smoke(Training):
         self.assertEqual(done.returncode, 0, done.stderr.decode())
         with PIL.Image.open(self.folder / "picture.png") as picture:
             self.assertEqual(picture.size, (128, 128))
-        for stage in ("autoencoder", "clip", "painter"):
+        with open(self.folder / "eval/rows.jsonl") as rows:
+            self.assertEqual(sum(1 for _ in rows), 2 * 3 * 9)  # two prompts a task, of three kinds
+        caption = json.loads((self.folder / "captions.jsonl").read_text())
+        self.assertEqual((caption["Image"], caption["Kind"]), ("picture.png", "descriptive"))
+        self.assertTrue((self.folder / "sdedit/sdedit.html").exists())
+        self.assertIn("word on a sign", (self.folder / "eval/report.html").read_text())
+        with open(self.folder / "recaption/captions.jsonl") as rows:
+            self.assertEqual([json.loads(row)["Number"] for row in rows], list(range(64)))
+        for stage in STAGES:
+            if stage == "recaption":
+                continue
             self.assertEqual([row[0] for row in self.rows(stage)], ["1", "2", "3"])
 
 

@@ -290,9 +290,10 @@ class Karlo(Embeddings):
 class BadInput(Embeddings):
     def test_models_and_files(self):
         pocket = ("--model", ROOT / "models" / "pocket", "-o", self.out)
-        self.refused(2, "Stable unCLIP", "vary", self.files[0], *pocket)
-        self.refused(2, "Stable unCLIP", "blend", *self.files, *pocket)
-        self.refused(2, "Kandinsky 2.2", "morph", self.files[0], "--from", "a cat", "--to", "a dog", *pocket)
+        sd = ("--model", self.saved(tiny_models.stable_diffusion()), "-o", self.out)
+        self.refused(2, "Stable unCLIP", "vary", self.files[0], *sd)
+        self.refused(2, "Stable unCLIP", "blend", *self.files, *sd)
+        self.refused(2, "Kandinsky 2.2", "morph", self.files[0], "--from", "a cat", "--to", "a dog", *sd)
         self.refused(3, "none.png", "vary", self.folder / "none.png", *pocket)
         self.refused(3, "none.jpg", "blend", self.files[0], self.folder / "none.jpg", *pocket)
         (self.folder / "text.png").write_text("no picture")

@@ -1,7 +1,7 @@
 """Records what transformers' tokenizer answers, for the golden tests.
 
 Usage: setup/bootstrap --reference && .venv/bin/python tests/golden/record_tokenizer.py
-Writes beside itself tokenizer.jsonl.gz, and models/pocket/tokenizer, the vocabulary in the files that
+Writes beside itself tokenizer.jsonl.gz, and models/pocket/tokenizer_2, the vocabulary in the files that
 transformers reads.
 """
 import csv
@@ -79,5 +79,5 @@ def record_tokenizer() -> None:
 
 
 if __name__ == "__main__":
-    write_tokenizer(DATA.parent / "models" / "pocket" / "tokenizer")
+    write_tokenizer(DATA.parent / "models" / "pocket" / "tokenizer_2")
     record_tokenizer()

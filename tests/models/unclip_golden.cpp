@@ -11,32 +11,9 @@
 #include "models/prior_transformer.h"
 #include "models/unclip_text_proj.h"
 #include "models/vq_model.h"
-#include "support.h"
+#include "recorded.h"
 
 using namespace longhand;
-
-namespace {
-
-const fs::path golden = LONGHAND_TESTS "/golden";
-
-/// A golden folder: its network, and the recorded tensors by name.
-template <class Model, class Config>
-struct Recorded {
-  explicit Recorded(const char* name, const char* file = "diffusion_pytorch_model.safetensors")
-      : weights(Weights::mapped({golden / name / file}, at::kFloat)),
-        model(weights, Config::from_json(read_config(golden / name / "config.json"))),
-        tensors(load_tensors(golden / name / "expected.safetensors")) {}
-  const Tensor& operator[](const char* key) const { return tensors.at(key); }
-  double error(const Tensor& answer, const char* key) const {
-    return relative_error(answer, tensors.at(key));
-  }
-
-  Weights weights;
-  Model model;
-  TensorMap tensors;
-};
-
-}  // namespace
 
 TEST_CASE("PriorTransformer") {
   const c10::InferenceMode inference;

@@ -56,6 +56,15 @@ TEST_CASE("group_norm_silu") {
       CHECK(y.is_contiguous(at::MemoryFormat::ChannelsLast));
       CHECK(y.dtype() == x.dtype());
       CHECK(at::allclose(wide(y), exact, tolerance(dtype), tolerance(dtype) / 4));
+
+      const Tensor scale = at::randn({2, channels}).to(dtype),
+                   shift = at::randn({2, channels}).to(dtype);
+      const auto over_map = [&](const Tensor& t) { return wide(t).unsqueeze(2).unsqueeze(3); };
+      const Tensor normed = at::group_norm(wide(x), groups, wide(weight), wide(bias), 1e-6);
+      const Tensor modulated = group_norm_silu(x, groups, weight, bias, 1e-6, scale, shift);
+      CHECK(at::allclose(wide(modulated),
+                         at::silu(normed * (1 + over_map(scale)) + over_map(shift)),
+                         tolerance(dtype), tolerance(dtype) / 4));
     }
   }
 }

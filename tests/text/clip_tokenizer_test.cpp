@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "core/error.h"
 
 using namespace longhand;
@@ -33,4 +35,30 @@ TEST_CASE("text that is not UTF-8 is refused, with its place") {
   for (const char* text : {"a\xff", "a\xc3", "a\xed\xa0\x80", "a\xf5\x80\x80\x80"}) {
     CHECK_THROWS_WITH_AS(tokenizer->encode(text), doctest::Contains("byte 1"), Error);
   }
+}
+
+TEST_CASE("half a character is no UTF-8, and is replaced") {
+  const auto tokenizer = ClipTokenizer::shared();
+  CHECK(tokenizer->decode(std::vector<int>{158}) == "\xEF\xBF\xBD");  // the byte 0xE2 alone
+  CHECK(tokenizer->decode(tokenizer->encode("\xE2\x82\xAC")) == "\xE2\x82\xAC");
+}
+
+TEST_CASE("the vocabulary's beginning: the same ids, words beyond it in pieces") {
+  const auto beginning = ClipTokenizer::beginning(2048);
+  CHECK(beginning->start() == 2046);
+  CHECK(beginning->end() == 2047);
+  const auto whole = ClipTokenizer::shared();
+  for (const char* text :
+       {"a red car on the beach.", "two hippopotamuses, softly shaded", "über 17 ä"}) {
+    CAPTURE(text);
+    const std::vector<int> ids = beginning->encode(text);
+    CHECK(std::ranges::all_of(ids, [](int id) { return id < 2046; }));
+    CHECK(ids.size() >= whole->encode(text).size());
+    CHECK(beginning->decode(ids) == whole->decode(whole->encode(text)));
+  }
+  CHECK(beginning->encode("the red car") == whole->encode("the red car"));
+  CHECK(beginning->encode_padded("the", 4, 0) ==
+        std::vector<int>{2046, whole->encode("the")[0], 2047, 0});
+  CHECK_THROWS_AS(ClipTokenizer::beginning(100), Error);
+  CHECK_THROWS_AS(ClipTokenizer::beginning(50000), Error);
 }

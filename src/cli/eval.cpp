@@ -1,0 +1,246 @@
+// longhand eval: how well a model follows prompts, with known truth.
+#include <fmt/ranges.h>
+
+#include "cli/command.h"
+#include "cli/commands.h"
+#include "cli/painting.h"
+#include "core/interrupt.h"
+#include "core/progress.h"
+#include "eval/evaluation.h"
+#include "eval/report.h"
+#include "eval/sdedit_report.h"
+#include "io/hub_catalogue.h"
+#include "io/table.h"
+#include "nn/pictures.h"
+#include "pipeline/language_models.h"
+#include "pipeline/picture_record.h"
+
+namespace longhand {
+namespace {
+
+constexpr const char* examples = R"(Examples:
+  longhand eval --out eval                                  # all tasks, 100 prompts each
+  longhand eval --out quick --limit 8 --kind truth --kind short
+  longhand eval --out colours --task colours --task "colour attribution"
+  longhand eval --study sdedit --out sdedit                 # realism against faithfulness over t0
+OUT then holds report.html, images/, data/*.parquet and rows.jsonl. Stopped at any moment, the same command goes on.)";
+
+const std::vector<Column> columns = {
+    {"Task", Column::Type::text},       {"Kind", Column::Type::text},
+    {"Prompt", Column::Type::text},     {"Caption", Column::Type::text},
+    {"Image", Column::Type::image},     {"Follows", Column::Type::whole},
+    {"Seen", Column::Type::text},       {"seed", Column::Type::whole},
+    {"model_name", Column::Type::text}, {"Settings", Column::Type::text}};
+
+struct Arguments {
+  PaintRequest request;
+  std::vector<std::string> tasks = task_names();
+  std::vector<std::string> kinds = {"truth", "short", "lengthened", "described"};
+  std::string study = "prompts";
+  std::string out, detector;
+  int limit = 100;
+  int batch = 16;
+  bool overwrite = false;
+};
+
+std::vector<Trial> trials_of(const Arguments& arguments, const World& world, std::int64_t seed) {
+  std::vector<std::vector<TestPrompt>> prompts;
+  for (const std::string& task : arguments.tasks) {
+    prompts.push_back(test_prompts(world, task, arguments.limit, static_cast<std::uint64_t>(seed)));
+  }
+  std::vector<Trial> trials;
+  for (const std::string& kind : arguments.kinds) {
+    for (const auto& of_task : prompts) {
+      for (std::size_t i = 0; i < of_task.size(); ++i) {
+        trials.push_back({of_task[i], kind, seed + static_cast<std::int64_t>(i)});
+      }
+    }
+  }
+  return trials;
+}
+
+/// The folder that is written: its table, and what the report shows.
+class Results {
+ public:
+  Results(const Arguments& arguments, ReportHead head)
+      : folder_(arguments.out),
+        head_(std::move(head)),
+        writer_(folder_, columns, {.overwrite = arguments.overwrite, .card = card()}) {
+    for (const auto& row : writer_.existing()) {
+      rows_.push_back({row[0], row[1], row[2], row[3], row[4], row[5] == "1", row[6]});
+    }
+  }
+
+  std::int64_t done() const { return std::ssize(rows_); }
+
+  void check_resumed(const std::vector<Trial>& trials) const {
+    for (std::size_t i = 0; i < writer_.existing().size(); ++i) {
+      const auto& row = writer_.existing()[i];
+      const bool same = i < trials.size() && row[0] == trials[i].prompt.task &&
+                        row[1] == trials[i].kind && row[2] == trials[i].prompt.prompt &&
+                        row[7] == std::to_string(trials[i].seed) && row[8] == head_.model &&
+                        row[9] == head_.settings;
+      if (!same) {
+        fail(Kind::invalid_argument,
+             "{}: row {} is of another evaluation (model, tasks, kinds, limit, seed or settings "
+             "differ); name another folder or --overwrite",
+             folder_.string(), i + 1);
+      }
+    }
+  }
+
+  void add(const Judged& judged) {
+    const std::string picture = fmt::format("images/{:05}.png", done());
+    write_file_atomically(folder_ / picture, encode_png(judged.picture));
+    const TestPrompt& prompt = judged.trial.prompt;
+    writer_.append({prompt.task, judged.trial.kind, prompt.prompt, judged.caption, picture,
+                    std::int64_t{judged.verdict.follows}, judged.verdict.seen, judged.trial.seed,
+                    head_.model, head_.settings});
+    rows_.push_back({prompt.task, judged.trial.kind, prompt.prompt, judged.caption, picture,
+                     judged.verdict.follows, judged.verdict.seen});
+  }
+
+  void finish() {
+    writer_.finish();
+    write_file_atomically(folder_ / "report.html", report_html(head_, rows_));
+    fmt::print("{}{}\n", report_table(rows_), (fs::absolute(folder_) / "report.html").string());
+  }
+
+ private:
+  std::string card() const {
+    return fmt::format(
+        "# Are prompts followed?\n\nPictures by {} ({}), each with the prompt, the caption that it "
+        "was painted from, and whether a detector finds in it what the prompt names. Made by "
+        "Longhand; report.html has the figures.\n",
+        head_.model, head_.settings);
+  }
+
+  fs::path folder_;
+  ReportHead head_;
+  RowWriter writer_;
+  std::vector<ReportRow> rows_;
+};
+
+/// Trials from the first one on that are of its kind, at most `most`.
+std::vector<Trial> next_batch(const std::vector<Trial>& trials, std::int64_t first, int most) {
+  std::vector<Trial> batch;
+  for (auto i = static_cast<std::size_t>(first);
+       i < trials.size() && std::ssize(batch) < most &&
+       trials[i].kind == trials[static_cast<std::size_t>(first)].kind;
+       ++i) {
+    batch.push_back(trials[i]);
+  }
+  return batch;
+}
+
+std::string settings_of(const PaintRequest& request) {
+  return fmt::format("{} steps of {}, guidance {}, {}x{}, {}", *request.steps, request.scheduler,
+                     *request.guidance, request.size->width, request.size->height, request.dtype);
+}
+
+int run_sdedit(const Arguments& arguments) {
+  constexpr int strips_shown = 16;
+  PaintRequest request = arguments.request;
+  request.seed = request.seed.value_or(0);
+  const Painter painter = load_painter(request);
+  resolve(request, ModelDefaults::of(resolve_model(request.model)), painter);
+  require_text(painter, request);
+  const World world;
+  const SdeditStudyOptions options{.scenes = arguments.limit, .seed = request.seed.value()};
+  const fs::path folder = arguments.out;
+  claim_folder(folder / "study.json",
+               nlohmann::json{{"study", "sdedit"}, {"seed", options.seed}}.dump());
+  Progress progress("editing", "scenes", options.scenes);
+  std::vector<std::string> strips;
+  const SdeditStudy study =
+      sdedit_study(world, painter, painting_of(request), options,
+                   [&](int scene, const std::vector<Image>& pictures) {
+                     throw_if_interrupted();
+                     if (scene < strips_shown) {
+                       strips.push_back(fmt::format("images/{:03}.png", scene));
+                       write_file_atomically(
+                           folder / strips.back(),
+                           encode_png(contact_sheet(pictures, static_cast<int>(pictures.size()))));
+                     }
+                     progress.advance();
+                   });
+  const ReportHead head{request.model, settings_of(request)};
+  write_file_atomically(folder / "sdedit.html", sdedit_html(head, options, study, strips));
+  fmt::print("{}{}\n", sdedit_table(study), (fs::absolute(folder) / "sdedit.html").string());
+  return 0;
+}
+
+int run_prompts(const Arguments& arguments) {
+  const SceneJudge judge(
+      arguments.detector.empty() ? home() / "models" / "detector" : fs::path(arguments.detector),
+      arguments.request.dtype);
+  const World world(judge.world());
+  PaintRequest request = arguments.request;
+  request.seed = request.seed.value_or(0);
+  const ModelDefaults defaults = ModelDefaults::of(resolve_model(request.model));
+  const Painter painter = load_painter(request);
+  resolve(request, defaults, painter);
+  require_text(painter, request);
+  const std::vector<Trial> trials = trials_of(arguments, world, request.seed.value());
+  std::string settings = settings_of(request);
+  std::optional<Upsampler> upsampler;
+  if (std::ranges::find(arguments.kinds, "lengthened") != arguments.kinds.end()) {
+    const UpsampleRequest asked = upsampling_of(request, defaults, painter.model().max_tokens());
+    const auto model = load_language_model(asked);
+    upsampler.emplace(model, Template::load(asked.prompt_template), asked);
+    settings += "; lengthened by " + model->name();
+  }
+  Results results(arguments, {request.model, settings});
+  results.check_resumed(trials);
+  const Evaluator evaluator{world, judge, painter, upsampler ? &*upsampler : nullptr,
+                            painting_of(request)};
+  Progress progress("evaluating", "pictures", std::ssize(trials), results.done());
+  while (results.done() < std::ssize(trials)) {
+    throw_if_interrupted();
+    const auto batch = next_batch(trials, results.done(), arguments.batch);
+    for (const Judged& judged : evaluator.judged(results.done(), batch)) {
+      results.add(judged);
+      progress.advance();
+    }
+  }
+  results.finish();
+  return 0;
+}
+
+}  // namespace
+
+std::function<int()> declare_eval(CLI::App& app) {
+  auto arguments = std::make_shared<Arguments>();
+  app.add_option("-o,--out", arguments->out, "the folder to write; goes on where it stands")
+      ->required();
+  app.add_option("--study", arguments->study,
+                 "prompts: are they followed; sdedit: strokes of scenes, edited at ten strengths")
+      ->check(CLI::IsMember({"prompts", "sdedit"}))
+      ->capture_default_str();
+  app.add_option("--task", arguments->tasks,
+                 fmt::format("a task, as often as there are: {} (default: all)",
+                             fmt::join(task_names(), ", ")));
+  app.add_option(
+         "--kind", arguments->kinds,
+         "what is painted, as often as there are: truth (the world's own picture), short (the "
+         "prompt), lengthened, described (by the world), imagined (the prompt, with the prior's "
+         "picture embedding), varied (from the embedding of the world's picture) (default: the "
+         "first four)")
+      ->check(CLI::IsMember(trial_kinds()));
+  app.add_option("--limit", arguments->limit, "prompts of each task; scenes that are edited")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  app.add_option("--batch", arguments->batch, "pictures painted at once")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  app.add_option("--detector", arguments->detector, "a folder (default: models/detector)");
+  app.add_flag("--overwrite", arguments->overwrite, "begin anew");
+  add_fields(app, arguments->request);
+  add_memory(app);
+  app.footer(examples);
+  return [arguments] {
+    return arguments->study == "sdedit" ? run_sdedit(*arguments) : run_prompts(*arguments);
+  };
+}
+
+}  // namespace longhand

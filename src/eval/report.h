@@ -1,0 +1,28 @@
+// What an evaluation leaves to read: report.html, with a chart, the figures and pictures of each
+// task, and what the detector mixes up.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace longhand {
+
+struct ReportRow {
+  std::string task, kind;  // of eval/evaluation.h
+  std::string prompt, caption;
+  std::string picture;  // a path relative to the page
+  bool follows = false;
+  std::string seen;
+};
+
+struct ReportHead {
+  std::string model, settings;
+};
+
+/// A page of its own.
+std::string report_html(const ReportHead& head, const std::vector<ReportRow>& rows);
+
+/// The figures as lines of text: a task a line, a kind a column.
+std::string report_table(const std::vector<ReportRow>& rows);
+
+}  // namespace longhand

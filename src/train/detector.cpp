@@ -1,0 +1,298 @@
+// Trains the detector of scenes (models/scene_detector.h) on scenes alone, drawn anew at each step:
+// a focal loss for where middles are (Zhou et al. 2019, equation 1), cross-entropies for what
+// stands there and for the whole, absolute differences for boxes.
+#include <cmath>
+
+#include "models/config.h"
+#include "models/scene_detector.h"
+#include "nn/dtype.h"
+#include "nn/pictures.h"
+#include "train/latents.h"
+#include "train/learning.h"
+#include "train/ranks.h"
+#include "train/recipe.h"
+#include "world/layout.h"
+
+namespace longhand {
+namespace {
+
+using at::Tensor;
+
+constexpr double spread = 0.8;           // of a middle's mark, in cells: a standard deviation
+constexpr double nearest_cells = 1.0;    // cells so near to a middle say what stands there
+constexpr double first_share = 0.1;      // of cells that an untrained network takes for a middle
+constexpr double box_weight = 5;         // boxes are measured in shares of a picture
+constexpr std::int64_t held_back = 512;  // scenes of another seed, for the review
+
+/// What is true of a batch.
+struct Truth {
+  Tensor middle;                 // [batch, side, side]: 1 at middles, less beside them
+  Tensor cells;                  // [n] of batch·side·side: those that say what is there
+  Tensor thing, colour, word;    // [n]
+  Tensor box;                    // [n, 4], as SceneMaps::box
+  Tensor place, weather, style;  // [batch]
+};
+
+struct Batch {
+  Tensor pictures;  // [batch, 3, size, size]
+  Truth truth;
+};
+
+std::int64_t index_in(const std::vector<std::string>& names, const std::string& name) {
+  return std::ranges::find(names, name) - names.begin();  // the last answer for none
+}
+
+/// Marks a batch's truth, scene by scene.
+class TruthMaker {
+ public:
+  TruthMaker(const SceneDetectorConfig& config, const World& world, std::int64_t count)
+      : config_(config),
+        world_(world),
+        middle_(at::zeros({count, config.side(), config.side()}, at::kFloat)) {}
+
+  void add(const Scene& scene) {
+    const int side = config_.side();
+    const std::vector<Box> boxes = lay_out(scene, world_.sprites());
+    for (int cell = 0; cell < side * side; ++cell) {
+      const double x = (cell % side + 0.5) / side, y = (cell / side + 0.5) / side;
+      const Box* nearest = nullptr;
+      double least = 1e9;
+      for (const Box& box : boxes) {
+        const double distance = std::hypot(box.centre - x, box.base - box.height / 2 - y) * side;
+        if (distance <= least) {  // of equally near ones, the one in front
+          nearest = &box;
+          least = distance;
+        }
+      }
+      mark(cell, least);
+      if (least <= nearest_cells) {
+        tell(scene.figures[static_cast<std::size_t>(nearest->figure)], *nearest, cell, x, y);
+      }
+    }
+    place_.push_back(index_in(config_.places, scene.place));
+    weather_.push_back(index_in(config_.weather, scene.weather));
+    style_.push_back(index_in(config_.styles, scene.style));
+    ++scenes_;
+  }
+
+  Truth truth() const {
+    return {middle_,
+            at::tensor(cells_, at::kLong),
+            at::tensor(thing_, at::kLong),
+            at::tensor(colour_, at::kLong),
+            at::tensor(word_, at::kLong),
+            at::tensor(box_, at::kFloat).view({-1, 4}),
+            at::tensor(place_, at::kLong),
+            at::tensor(weather_, at::kLong),
+            at::tensor(style_, at::kLong)};
+  }
+
+ private:
+  void mark(int cell, double distance) {
+    // The cell that holds a middle is a middle; the others are less of one the farther they are.
+    const double mark =
+        distance <= 0.5 ? 1 : std::exp(-distance * distance / (2 * spread * spread));
+    middle_.view({-1}).mutable_data_ptr<float>()[scenes_ * area() + cell] =
+        static_cast<float>(mark);
+  }
+  void tell(const Figure& figure, const Box& box, int cell, double x, double y) {
+    cells_.push_back(scenes_ * area() + cell);
+    thing_.push_back(index_in(config_.things, figure.thing));
+    colour_.push_back(index_in(config_.colours, figure.colour));
+    word_.push_back(index_in(config_.words, figure.text));
+    const double middle = box.base - box.height / 2;
+    for (const double number : {box.centre - x, middle - y, box.width, box.height}) {
+      box_.push_back(static_cast<float>(number));
+    }
+  }
+  std::int64_t area() const { return std::int64_t{config_.side()} * config_.side(); }
+
+  const SceneDetectorConfig& config_;
+  const World& world_;
+  Tensor middle_;
+  std::int64_t scenes_ = 0;
+  std::vector<std::int64_t> cells_, thing_, colour_, word_, place_, weather_, style_;
+  std::vector<float> box_;
+};
+
+/// Painted pictures are softer than scenes, and noisier: half of the pictures are made so.
+Tensor softened(const Tensor& picture, Random& random) {
+  if (random.chance(0.5)) {
+    return picture;
+  }
+  const Tensor soft = at::upsample_nearest2d(at::avg_pool2d(picture.unsqueeze(0), {2, 2}),
+                                             {picture.size(1), picture.size(2)})
+                          .squeeze(0);
+  const Tensor noise =
+      at::randn(picture.sizes(), at::make_generator<at::CPUGeneratorImpl>(random()));
+  return at::lerp(picture, soft, random.uniform()) + noise * random.uniform(0, 0.08);
+}
+
+/// Cross-entropy, summed over rows, for each picture.
+Tensor choice_loss(const Tensor& logits, const Tensor& truth, std::int64_t pictures) {
+  return at::cross_entropy_loss(logits, truth, {}, at::Reduction::Sum) /
+         static_cast<double>(pictures);
+}
+
+/// The focal loss of middles, for each picture: near middles it costs less to take a cell for one.
+Tensor middle_loss(const Tensor& logits, const Tensor& truth) {
+  const Tensor sure = logits.sigmoid(), is_middle = (truth == 1).to(at::kFloat);
+  const Tensor found = (1 - sure).square() * at::log_sigmoid(logits) * is_middle;
+  const Tensor left = (1 - truth).pow(4) * sure.square() * at::log_sigmoid(-logits);
+  return -(found + left * (1 - is_middle)).sum() / static_cast<double>(logits.size(0));
+}
+
+class DetectorTraining {
+ public:
+  explicit DetectorTraining(const Recipe& recipe)
+      : recipe_(recipe),
+        world_(recipe.world),
+        config_(config_of(recipe, world_)),
+        dtype_(dtype_named(recipe.dtype)),
+        weights_(Weights::fresh(recipe.seed)),
+        detector_(weights_, config_) {
+    Tensor bias = weights_.parameters().at("middle.bias");
+    bias.fill_(std::log(first_share / (1 - first_share)));
+  }
+
+  std::map<std::string, Tensor> parameters() const { return weights_.parameters(); }
+
+  /// This rank's part of a step's scenes.
+  Batch batch(std::int64_t step) const {
+    const ranks::Part part = ranks::part_of(recipe_.batch);
+    TruthMaker maker(config_, world_, part.count);
+    std::vector<Tensor> pictures;
+    for (std::int64_t i = 0; i < part.count; ++i) {
+      const std::int64_t number = step * recipe_.batch + part.first + i;
+      const Scene scene = numbered_scene(world_, recipe_.seed, number);
+      maker.add(scene);
+      Random random({recipe_.seed, 2, static_cast<std::uint64_t>(number)});
+      pictures.push_back(softened(picture_of(scene), random));
+    }
+    return {as_input(pictures), maker.truth()};
+  }
+
+  double forward_backward(const Batch& batch) const {
+    const Tensor loss = loss_of(batch);
+    loss.backward();
+    return loss.item<double>();
+  }
+
+  /// Shares of held-back scenes that are read rightly: all things with their counts, the colours
+  /// that were given, words, and the whole.
+  Review review() const {
+    const c10::AutoGradMode no_grad(false);
+    Figures right, all;
+    for (std::int64_t first = 0; first < held_back; first += recipe_.batch) {
+      std::vector<Scene> scenes;
+      std::vector<Tensor> pictures;
+      for (std::int64_t i = first; i < std::min(held_back, first + recipe_.batch); ++i) {
+        scenes.push_back(numbered_scene(world_, recipe_.seed + 1, i));
+        pictures.push_back(picture_of(scenes.back()));
+      }
+      const auto readings = detector_.read(as_input(pictures));
+      for (std::size_t i = 0; i < scenes.size(); ++i) {
+        count_right(scenes[i], readings[i], right, all);
+      }
+    }
+    Figures shares;
+    for (const auto& [name, count] : all) {
+      shares[name] = right[name] / count;
+    }
+    return {{}, shares};
+  }
+
+  void write_model(const Optimizer& optimizer) const {
+    save_tensors(recipe_.model / "model.safetensors", optimizer.averaged(), at::kBFloat16);
+    nlohmann::json config = recipe_.config.at("config");
+    config.update({{"_class_name", "SceneDetector"},
+                   {"world", recipe_.world},
+                   {"things", config_.things},
+                   {"colours", config_.colours},
+                   {"words", config_.words},
+                   {"places", config_.places},
+                   {"weather", config_.weather},
+                   {"styles", config_.styles}});
+    write_file_atomically(recipe_.model / "config.json", config.dump(1) + "\n");
+  }
+
+ private:
+  using Figures = std::map<std::string, double>;  // by name, as Review has them
+
+  static SceneDetectorConfig config_of(const Recipe& recipe, const World& world) {
+    auto config = SceneDetectorConfig::from_json(
+        config_value(recipe.config, "config", nlohmann::json::object()));
+    config.image_size = recipe.resolution;
+    config.things = world.things();
+    config.colours = World::colours();
+    config.words = world.words();
+    config.places = world.places();
+    config.weather = world.weather();
+    config.styles = world.styles();
+    return config;
+  }
+
+  Tensor picture_of(const Scene& scene) const {
+    return picture_to_tensor(world_.draw(scene, recipe_.resolution));
+  }
+  Tensor as_input(const std::vector<Tensor>& pictures) const {
+    return at::stack(pictures).to(dtype_).contiguous(at::MemoryFormat::ChannelsLast);
+  }
+
+  Tensor loss_of(const Batch& batch) const {
+    const SceneMaps maps = detector_.forward(batch.pictures);
+    const Truth& truth = batch.truth;
+    const std::int64_t pictures = batch.pictures.size(0);
+    const auto there = [&](const Tensor& map) {
+      return map.permute({0, 2, 3, 1}).flatten(0, 2).index_select(0, truth.cells);
+    };
+    const Tensor boxes = (there(maps.box) - truth.box).abs().sum() / static_cast<double>(pictures);
+    return middle_loss(maps.middle, truth.middle) + box_weight * boxes +
+           choice_loss(there(maps.thing), truth.thing, pictures) +
+           choice_loss(there(maps.colour), truth.colour, pictures) +
+           choice_loss(there(maps.word), truth.word, pictures) +
+           choice_loss(maps.place, truth.place, pictures) +
+           choice_loss(maps.weather, truth.weather, pictures) +
+           choice_loss(maps.style, truth.style, pictures);
+  }
+
+  static void count_right(const Scene& scene, const SceneReading& reading, Figures& right,
+                          Figures& all) {
+    const auto add = [&](const char* name, bool is_right) {
+      right[name] += is_right ? 1 : 0;
+      all[name] += 1;
+    };
+    std::map<std::string, int> wanted, found;
+    for (const Figure& figure : scene.figures) {
+      wanted[figure.thing] += figure.count;
+    }
+    for (const Detection& each : reading.things) {
+      ++found[each.thing];
+      for (const Figure& figure : scene.figures) {
+        if (figure.thing == each.thing && !figure.colour.empty()) {
+          add("colour", each.colour == figure.colour);
+        }
+        if (figure.thing == each.thing && !figure.text.empty()) {
+          add("word", each.word == figure.text);
+        }
+      }
+    }
+    add("things", wanted == found);
+    add("place", reading.place == scene.place);
+    add("weather", reading.weather == scene.weather);
+    add("style", reading.style == scene.style);
+  }
+
+  const Recipe& recipe_;
+  World world_;
+  SceneDetectorConfig config_;
+  at::ScalarType dtype_;
+  Weights weights_;
+  SceneDetector detector_;
+};
+
+}  // namespace
+
+void train_detector(const Recipe& recipe) { learn<DetectorTraining>(recipe, "detector"); }
+
+}  // namespace longhand

@@ -1,0 +1,69 @@
+// Captions the training scenes anew with a trained captioner: a table with a short and a
+// descriptive caption of each, from kept latents (Betker et al. 2023, section 2.2). Stopped, it
+// goes on.
+#include "core/interrupt.h"
+#include "core/progress.h"
+#include "io/table.h"
+#include "models/checkpoint_files.h"
+#include "models/config.h"
+#include "nn/dtype.h"
+#include "pipeline/captioner.h"
+#include "train/captions.h"
+#include "train/ranks.h"
+#include "train/recipe.h"
+
+namespace longhand {
+namespace {
+
+using at::Tensor;
+
+/// One batch's captions of a kind; what they are drawn from depends on the scene's number alone.
+std::vector<std::string> captions_of(const GitForCausalLM& captioner,
+                                     const ClipTokenizer& tokenizer, const Tensor& latents,
+                                     const std::string& kind, const Recipe& recipe,
+                                     std::int64_t first) {
+  return written(captioner, tokenizer, latents,
+                 {.kind = kind,
+                  .temperature = config_value(recipe.config, "temperature", 0.5),
+                  .seed = static_cast<std::int64_t>(recipe.seed)},
+                 first);
+}
+
+}  // namespace
+
+void recaption(const Recipe& recipe) {
+  if (ranks::rank() > 0) {
+    return;
+  }
+  const c10::InferenceMode inference;
+  const at::ScalarType dtype = dtype_named(recipe.dtype);
+  const auto scenes = config_value<std::int64_t>(recipe.config, "scenes", 10000);
+  const fs::path folder = recipe.model / "captioner";
+  Weights weights = Weights::mapped(weight_files(folder, "model"), dtype);
+  const GitForCausalLM captioner(weights,
+                                 GitConfig::from_json(read_config(folder / "config.json")));
+  const auto tokenizer = ClipTokenizer::beginning(captioner.config().vocab_size);
+  const auto vae = load_autoencoder(recipe.model / "vae", dtype);
+  const World world(recipe.world);
+  const Tensor latents = kept_latents(config_value<std::string>(recipe.config, "latents", ""), *vae,
+                                      world, recipe, scenes, dtype);
+  fs::create_directories(recipe.out);
+  RowWriter writer(recipe.out / "captions.jsonl",
+                   {{written_number, Column::Type::whole}, {"short"}, {"descriptive"}});
+  Progress progress("captioning", "scenes", scenes, std::ssize(writer.existing()));
+  for (std::int64_t at = std::ssize(writer.existing()); at < scenes; at += recipe.batch) {
+    throw_if_interrupted();
+    const std::int64_t count = std::min<std::int64_t>(recipe.batch, scenes - at);
+    const Tensor part = latents.narrow(0, at, count).to(dtype);
+    const auto brief = captions_of(captioner, *tokenizer, part, "short", recipe, at);
+    const auto full = captions_of(captioner, *tokenizer, part, "descriptive", recipe, at);
+    for (std::int64_t i = 0; i < count; ++i) {
+      const auto row = static_cast<std::size_t>(i);
+      writer.append({at + i, brief[row], full[row]});
+    }
+    progress.advance(count);
+  }
+  writer.finish();
+}
+
+}  // namespace longhand

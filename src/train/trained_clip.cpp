@@ -1,0 +1,49 @@
+#include "train/trained_clip.h"
+
+#include "models/checkpoint_files.h"
+#include "models/config.h"
+#include "pipeline/text_encoder.h"
+#include "text/clip_tokenizer.h"
+
+namespace longhand {
+namespace {
+
+constexpr std::int64_t images_at_once = 64;
+
+}  // namespace
+
+TrainedClip::TrainedClip(const fs::path& folder, at::ScalarType dtype)
+    : folder_(folder),
+      dtype_(dtype),
+      text_weights_(Weights::mapped(weight_files(folder / "text_encoder", "model"), dtype)),
+      text_encoder_(text_weights_, CLIPTextConfig::from_json(
+                                       read_config(folder / "text_encoder" / "config.json"))),
+      image_weights_(Weights::mapped(weight_files(folder / "image_encoder", "model"), dtype)),
+      image_encoder_(image_weights_, CLIPVisionConfig::from_json(
+                                         read_config(folder / "image_encoder" / "config.json"))) {}
+
+at::Tensor TrainedClip::ids(const std::vector<std::string>& captions) const {
+  return caption_ids(captions, text_encoder_.config(), ClipTokenizer::end_of_text);
+}
+
+TextEncoding TrainedClip::read(const at::Tensor& ids) const {
+  const c10::AutoGradMode no_grad(false);
+  return text_encoder_.forward(ids);
+}
+
+at::Tensor TrainedClip::image_embeds(const at::Tensor& latents) const {
+  const c10::AutoGradMode no_grad(false);
+  std::vector<at::Tensor> parts;
+  for (const at::Tensor& part : latents.split(images_at_once)) {
+    parts.push_back(image_encoder_.forward(part.to(dtype_)).image_embeds);
+  }
+  return at::cat(parts);
+}
+
+void TrainedClip::copy(const char* part, const fs::path& to) const {
+  for (const char* file : {"config.json", "model.safetensors"}) {
+    write_file_atomically(to / file, read_file(folder_ / part / file));
+  }
+}
+
+}  // namespace longhand

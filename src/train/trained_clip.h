@@ -1,0 +1,34 @@
+// CLIP as train/clip.cpp left it, frozen: what painters, priors and captioners are trained with.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "models/clip_text.h"
+#include "models/clip_vision.h"
+
+namespace longhand {
+
+class TrainedClip {
+ public:
+  /// `folder`: text_encoder/ and image_encoder/ in it. Throws not_found, corrupt.
+  TrainedClip(const fs::path& folder, at::ScalarType dtype);
+
+  at::Tensor ids(const std::vector<std::string>& captions) const;  // [captions, length]
+  TextEncoding read(const at::Tensor& ids) const;
+  /// Latents [n, channels, h, w] → [n, projection_dim].
+  at::Tensor image_embeds(const at::Tensor& latents) const;
+  int projection_dim() const { return image_encoder_.config().projection_dim; }
+  /// Copies a part, "text_encoder" or "image_encoder", to a folder of a model.
+  void copy(const char* part, const fs::path& to) const;
+
+ private:
+  fs::path folder_;
+  at::ScalarType dtype_;
+  Weights text_weights_;
+  CLIPTextModel text_encoder_;
+  Weights image_weights_;
+  CLIPVisionModelWithProjection image_encoder_;
+};
+
+}  // namespace longhand

@@ -1,0 +1,125 @@
+"""longhand caption: what transformers' GIT writes with the same weights; tables that go on, shards, bad pictures."""
+import json
+import pathlib
+import re
+import unittest
+
+import diffusers
+import numpy
+import torch
+from PIL import Image
+from transformers import CLIPImageProcessor, CLIPTokenizer, GitConfig, GitForCausalLM
+
+from support import ROOT, Case
+
+VOCABULARY, LENGTH = 2048, 24
+CHANNELS = [8, 8, 8, 8]
+
+
+def beginning(folder: pathlib.Path) -> CLIPTokenizer:
+    """CLIP's tokenizer cut to its first merges, as the captioner's vocabulary is."""
+    whole = ROOT / "models/pocket/tokenizer_2"
+    ids = json.loads((whole / "vocab.json").read_text())
+    kept = {token: i for token, i in ids.items() if i < VOCABULARY - 2}
+    kept |= {"<|startoftext|>": VOCABULARY - 2, "<|endoftext|>": VOCABULARY - 1}
+    folder.mkdir()
+    (folder / "vocab.json").write_text(json.dumps(kept))
+    (folder / "merges.txt").write_text("\n".join((whole / "merges.txt").read_text().split("\n")[: VOCABULARY - 2 - 512 + 1]) + "\n")
+    return CLIPTokenizer.from_pretrained(folder)
+
+
+class Captions(Case):
+    def setUp(self):
+        super().setUp()
+        torch.manual_seed(4)
+        self.model = self.folder / "model"
+        self.vae = diffusers.AutoencoderTiny(
+            encoder_block_out_channels=CHANNELS, decoder_block_out_channels=CHANNELS, num_encoder_blocks=[1] * 4,
+            num_decoder_blocks=[1] * 4, latent_channels=4)
+        self.vae.save_pretrained(self.model / "vae")
+        self.processor = CLIPImageProcessor(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64}, image_mean=[0.5] * 3,
+                                            image_std=[0.5] * 3)
+        self.processor.save_pretrained(self.model / "feature_extractor")
+        vision = dict(num_channels=4, image_size=8, patch_size=4, hidden_size=16, intermediate_size=32, num_hidden_layers=1,
+                      num_attention_heads=2)
+        self.git = GitForCausalLM(GitConfig(
+            vision_config=vision, vocab_size=VOCABULARY, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
+            intermediate_size=64, max_position_embeddings=LENGTH, bos_token_id=VOCABULARY - 2, eos_token_id=VOCABULARY - 1,
+            pad_token_id=VOCABULARY - 1, tie_word_embeddings=True)).eval()
+        for parameter in self.git.parameters():
+            parameter.data += 0.2 * torch.randn_like(parameter)  # so that pictures and places make a difference
+        self.git.save_pretrained(self.model / "captioner")
+        self.tokenizer = beginning(self.folder / "tokenizer")
+        self.pictures = self.folder / "pictures"
+        self.pictures.mkdir()
+        for i in range(5):
+            noise = numpy.random.default_rng(i).integers(0, 256, (4, 5, 3), dtype=numpy.uint8)
+            Image.fromarray(noise).resize((90, 70), Image.Resampling.BICUBIC).save(self.pictures / f"{i}.png")
+
+    def expected(self, name: str, kind: str) -> str:
+        """Letters and digits alone: how words stand beside one another is tests/pipeline's."""
+        pixels = self.processor(images=Image.open(self.pictures / name), return_tensors="pt").pixel_values
+        ids = torch.tensor([[VOCABULARY - 2, *self.tokenizer(kind + ":", add_special_tokens=False).input_ids]])
+        with torch.no_grad():
+            latents = self.vae.encode(pixels).latents
+            written = self.git.generate(pixel_values=latents, input_ids=ids, max_length=LENGTH + 1, do_sample=False)
+        return self.letters(self.tokenizer.decode(written[0, ids.shape[1]:], skip_special_tokens=True))
+
+    @staticmethod
+    def letters(text: str) -> str:
+        return "".join(re.findall(r"\w", text.lower()))
+
+    def caption(self, *arguments, **options):
+        return self.longhand("caption", *arguments, "--model", self.model, "--dtype", "float32", **options)
+
+    def test_as_transformers_writes(self):
+        different = set()
+        for kind in ("descriptive", "short"):
+            out = self.folder / f"{kind}.jsonl"
+            self.caption(self.pictures, "--out", out, "--kind", kind, "--batch", 2)
+            rows = self.rows(out)
+            self.assertEqual([row["Image"] for row in rows], [f"pictures/{i}.png" for i in range(5)])
+            captions = [self.letters(row["Caption"]) for row in rows]
+            self.assertEqual(captions, [self.expected(f"{i}.png", kind) for i in range(5)])
+            different |= set(captions)
+        self.assertGreater(len(different), 1)
+        self.assertIn(rows[0]["Caption"], self.caption(self.pictures / "0.png", "--kind", "short").stdout)
+
+    def test_goes_on_and_in_shards(self):
+        whole = self.folder / "whole.jsonl"
+        drawn = ("--temperature", 1, "--seed", 3, "--batch", 2)
+        self.caption(self.pictures, "--out", whole, *drawn)
+        text = whole.read_text()
+        lines = text.splitlines(keepends=True)
+        whole.write_text("".join(lines[:2]) + lines[2][:9])  # as a killed machine may leave it
+        self.caption(self.pictures, "--out", whole, *drawn)
+        self.assertEqual(whole.read_text(), text)
+        part = self.folder / "part.jsonl"
+        self.caption(self.pictures, "--out", part, "--shard", "1/2")
+        self.assertEqual([row["Image"] for row in self.rows(part)], ["pictures/1.png", "pictures/3.png"])
+        self.refused(2, "another run", "caption", self.pictures, "--out", part, "--model", self.model, "--seed", 9)
+
+    def test_a_dataset_with_the_pictures(self):
+        from datasets import load_dataset
+        self.caption(self.pictures, "--out", self.folder / "set")
+        rows = load_dataset(str(self.folder / "set"), cache_dir=str(self.folder / "cache"))["train"]
+        self.assertEqual((len(rows), rows[0]["Image"].size), (5, (90, 70)))
+
+    def test_refused(self):
+        (self.pictures / "2.png").write_bytes(b"no picture")
+        model = ("--model", self.model)
+        self.refused(4, "2.png", "caption", self.pictures, *model)
+        out = self.folder / "some.jsonl"
+        done = self.caption(self.pictures, "--out", out, "--keep-going")
+        self.assertIn("2.png", done.stderr)
+        self.assertEqual([bool(row["Caption"]) for row in self.rows(out)], [True, True, False, True, True])
+        self.refused(3, "none.png", "caption", self.folder / "none.png", *model)
+        self.refused(3, "no .png", "caption", self.model, *model)
+        self.refused(2, "--kind poem", "caption", self.pictures, "--kind", "poem", *model)
+        self.refused(2, "--shard", "caption", self.pictures, "--shard", "2/2", *model)
+        (self.model / "captioner/config.json").unlink()
+        self.refused(3, "has no captioner", "caption", self.pictures, *model)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,53 @@
+"""longhand eval on the embedded model: rows, report, resuming; the tasks themselves are tests/eval's, training is train_e2e's."""
+import json
+import unittest
+
+from support import ROOT, Case
+
+
+class Evaluation(Case):
+    def setUp(self):
+        super().setUp()
+        self.detector = self.folder / "detector"
+        recipe = json.loads((ROOT / "runs/smoke/detector.json").read_text())
+        recipe |= {"out": str(self.folder / "run"), "model": str(self.detector), "steps": 2, "batch": 4, "checkpoint_minutes": 10}
+        (self.folder / "recipe.json").write_text(json.dumps(recipe))
+        self.longhand("train", self.folder / "recipe.json")
+        self.out = self.folder / "eval"
+        self.flags = ("--detector", self.detector, "--limit", 2, "--steps", 2, "--batch", 4)
+
+    def test_rows_report_and_going_on(self):
+        arguments = ("eval", "--out", self.out, *self.flags, "--task", "counting", "--task", "word on a sign")
+        self.longhand(*arguments, "--kind", "truth", "--kind", "lengthened")
+        rows = self.rows(self.out / "rows.jsonl")
+        self.assertEqual([(row["Kind"], row["Task"]) for row in rows],
+                         [(kind, task) for kind in ("truth", "lengthened") for task in ("counting", "counting", "word on a sign",
+                                                                                       "word on a sign")])
+        self.assertNotEqual(rows[4]["Caption"], rows[4]["Prompt"])  # by the language model
+        self.assertEqual(len(list((self.out / "images").iterdir())), 8)
+        self.assertTrue(list((self.out / "data").glob("*.parquet")))
+        report = (self.out / "report.html").read_text()
+        self.assertIn("lengthened", report)
+        text = (self.out / "rows.jsonl").read_text()
+        (self.out / "rows.jsonl").write_text("".join(text.splitlines(keepends=True)[:5]))
+        self.longhand(*arguments, "--kind", "truth", "--kind", "lengthened")
+        # What the world draws is the same again; what is lengthened and painted depends, in bfloat16, on its batch's company.
+        told = lambda lines: [{key: row[key] for key in ("Task", "Kind", "Prompt", "Image", "seed")} for row in map(json.loads, lines)]
+        again = (self.out / "rows.jsonl").read_text()
+        self.assertEqual(again.splitlines()[:5], text.splitlines()[:5])
+        self.assertEqual(told(again.splitlines()), told(text.splitlines()))
+        self.refused(2, "another evaluation", *arguments, "--kind", "truth", "--seed", 5)
+
+    def test_varied(self):
+        self.longhand("eval", "--out", self.out, *self.flags, "--task", "single thing", "--kind", "varied")
+        self.assertEqual([row["Caption"] for row in self.rows(self.out / "rows.jsonl")], ["", ""])
+
+    def test_refused(self):
+        self.refused(2, "no task", "eval", "--out", self.out, *self.flags, "--task", "juggling")
+        self.refused(2, "kind", "eval", "--out", self.out, *self.flags, "--kind", "dreamt")
+        self.refused(3, "config.json", "eval", "--out", self.out, "--detector", self.folder)
+        self.assertFalse(self.out.exists())
+
+
+if __name__ == "__main__":
+    unittest.main()
