@@ -118,7 +118,7 @@ void caption_all(const Captioner& captioner, const CaptionRequest& request,
           throw;
         }
         spdlog::warn("{}", error.what());
-        images.emplace_back(8, 8, 3);
+        images.emplace_back(8, 8, 3);  // stands in, so that the others keep their numbers
         readable.push_back(false);
       }
     }

@@ -23,7 +23,8 @@ constexpr const char* examples = R"(Examples:
   longhand eval --out quick --limit 8 --kind truth --kind short
   longhand eval --out colours --task colours --task "colour attribution"
   longhand eval --study sdedit --out sdedit                 # realism against faithfulness over t0
-OUT then holds report.html, images/, data/*.parquet and rows.jsonl. Stopped at any moment, the same command goes on.)";
+OUT then holds report.html, images/, data/*.parquet and rows.jsonl, and stopped at any moment, the same command goes on; of
+sdedit it holds sdedit.html and images/, and a stopped run begins anew.)";
 
 const std::vector<Column> columns = {
     {"Task", Column::Type::text},       {"Kind", Column::Type::text},

@@ -1,8 +1,8 @@
 #include "eval/evaluation.h"
 
-#include <algorithm>
 #include <cmath>
 
+#include "core/error.h"
 #include "models/checkpoint_files.h"
 #include "models/config.h"
 #include "nn/dtype.h"
@@ -16,11 +16,27 @@ const std::vector<std::string>& trial_kinds() {
   return kinds;
 }
 
+namespace {
+
+nlohmann::json detector_config(const fs::path& folder) {
+  if (!fs::exists(folder / "config.json")) {
+    fail(Kind::not_found,
+         "{} has no detector; runs/pocket.sh trains it (longhand train runs/pocket/detector.json)",
+         folder.string());
+  }
+  return read_config(folder / "config.json");
+}
+
+}  // namespace
+
 SceneJudge::SceneJudge(const fs::path& folder, const std::string& dtype)
-    : world_(config_value<std::string>(read_config(folder / "config.json"), "world", "")),
-      dtype_(dtype_named(dtype)),
-      weights_(Weights::mapped(weight_files(folder, "model"), dtype_)),
-      detector_(weights_, SceneDetectorConfig::from_json(read_config(folder / "config.json"))) {}
+    : SceneJudge(folder, dtype_named(dtype), detector_config(folder)) {}
+
+SceneJudge::SceneJudge(const fs::path& folder, at::ScalarType dtype, const nlohmann::json& config)
+    : world_(config_value<std::string>(config, "world", "")),
+      dtype_(dtype),
+      weights_(Weights::mapped(weight_files(folder, "model"), dtype)),
+      detector_(weights_, SceneDetectorConfig::from_json(config)) {}
 
 std::vector<SceneReading> SceneJudge::read(const std::vector<Image>& pictures) const {
   const c10::InferenceMode inference;
@@ -56,16 +72,20 @@ std::vector<std::string> Evaluator::captions_of(std::int64_t first,
   return captions;
 }
 
+std::vector<Image> Evaluator::scenes_of(const std::vector<Trial>& trials) const {
+  std::vector<Image> scenes;
+  for (const Trial& trial : trials) {
+    scenes.push_back(world.draw(trial.prompt.scene, options.width));
+  }
+  return scenes;
+}
+
 /// [trials, d] where pictures are painted from embeddings; else undefined.
 at::Tensor Evaluator::embeds_of(const std::vector<Trial>& trials,
                                 const std::vector<std::string>& captions) const {
   const c10::InferenceMode inference;
   if (trials.front().kind == "varied") {
-    std::vector<Image> scenes;
-    for (const Trial& trial : trials) {
-      scenes.push_back(world.draw(trial.prompt.scene, options.width));
-    }
-    return painter.model().image_embeds_of(scenes);
+    return painter.model().image_embeds_of(scenes_of(trials));
   }
   if (trials.front().kind == "imagined") {
     std::vector<std::int64_t> seeds;
@@ -82,11 +102,7 @@ at::Tensor Evaluator::embeds_of(const std::vector<Trial>& trials,
 std::vector<Image> Evaluator::pictures_of(const std::vector<Trial>& trials,
                                           const std::vector<std::string>& captions) const {
   if (trials.front().kind == "truth") {
-    std::vector<Image> scenes;
-    for (const Trial& trial : trials) {
-      scenes.push_back(world.draw(trial.prompt.scene, options.width));
-    }
-    return scenes;
+    return scenes_of(trials);
   }
   const at::Tensor embeds = embeds_of(trials, captions);
   std::vector<Order> orders;

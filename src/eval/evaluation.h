@@ -1,8 +1,6 @@
 // Prompts of tasks → captions → pictures → verdicts.
 #pragma once
 
-#include <functional>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -43,6 +41,8 @@ class SceneJudge {
   const std::string& world() const { return world_; }
 
  private:
+  SceneJudge(const fs::path& folder, at::ScalarType dtype, const nlohmann::json& config);
+
   std::string world_;
   at::ScalarType dtype_;
   Weights weights_;
@@ -62,6 +62,7 @@ struct Evaluator {
   std::vector<Judged> judged(std::int64_t first, const std::vector<Trial>& trials) const;
 
  private:
+  std::vector<Image> scenes_of(const std::vector<Trial>& trials) const;
   std::vector<std::string> captions_of(std::int64_t first, const std::vector<Trial>& trials) const;
   at::Tensor embeds_of(const std::vector<Trial>& trials,
                        const std::vector<std::string>& captions) const;

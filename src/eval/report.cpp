@@ -3,9 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <functional>
 
-#include "core/files.h"
 #include "eval/evaluation.h"
 #include "io/markup.h"
 

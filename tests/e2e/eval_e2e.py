@@ -45,7 +45,7 @@ class Evaluation(Case):
     def test_refused(self):
         self.refused(2, "no task", "eval", "--out", self.out, *self.flags, "--task", "juggling")
         self.refused(2, "kind", "eval", "--out", self.out, *self.flags, "--kind", "dreamt")
-        self.refused(3, "config.json", "eval", "--out", self.out, "--detector", self.folder)
+        self.refused(3, "runs/pocket.sh", "eval", "--out", self.out, "--detector", self.folder)
         self.assertFalse(self.out.exists())
 
 
