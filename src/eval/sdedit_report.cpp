@@ -13,12 +13,16 @@ constexpr double left = 50, top = 20, chart_width = 660, chart_height = 260;
 
 double x_of(double strength) { return left + strength * chart_width; }
 
+/// From its least value, or 0 if that is less, at the bottom to its highest at the top: of few
+/// pictures the unbiased kernel distance may be below 0.
 std::string line(const SdeditStudy& study, double SdeditPoint::* figure, const char* name) {
-  const double highest = *std::ranges::max_element(study.points, {}, figure).*figure;
+  const auto [least, most] = std::ranges::minmax_element(study.points, {}, figure);
+  const double bottom = std::min(0.0, *least.*figure);
+  const double range = std::max(1e-12, *most.*figure - bottom);
   std::string points;
   for (const SdeditPoint& point : study.points) {
     points += fmt::format("{:.1f},{:.1f} ", x_of(point.strength),
-                          top + chart_height * (1 - point.*figure / std::max(1e-12, highest)));
+                          top + chart_height * (1 - (point.*figure - bottom) / range));
   }
   return fmt::format("<polyline class=\"{}\" points=\"{}\"/>\n", name, points);
 }
