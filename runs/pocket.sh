@@ -18,5 +18,7 @@ build/longhand train runs/pocket/painter.json
 # Text → image embeddings: unCLIP's two priors.
 build/longhand train runs/pocket/prior.json
 build/longhand train runs/pocket/autoregressive_prior.json
+# Pictures of 128×128 → 256×256.
+build/longhand train runs/pocket/super_resolution.json
 # Pictures → what they show: the judge of `longhand eval`.
 build/longhand train runs/pocket/detector.json

@@ -259,18 +259,23 @@ VaeBytes encoding_bytes(const VaeConfig& config, int64_t height, int64_t width,
 
 Tensor within_memory(const Tensor& batch, const VaeBytes& bytes, const OfPart& run) {
   const int64_t n = batch.size(0);
-  const bool ample = 2 * bytes.whole * n <= free_memory();  // even with what freed memory is kept
-  if (!batch.is_cpu() || c10::GradMode::is_enabled() || ample) {
+  if (!batch.is_cpu() || c10::GradMode::is_enabled()) {
+    return run(0, n, false);
+  }
+  const bool is_short = 2 * bytes.whole * n > free_memory();  // freed memory that is kept included
+  if (!is_short && bytes.whole * n <= usual_bytes) {
     return run(0, n, false);
   }
   const FrugalMemory frugal;
-  const int64_t at_once = std::min(free_memory() / bytes.whole, n);
+  const int64_t at_once = std::min(std::min(free_memory(), usual_bytes) / bytes.whole, n);
   if (at_once == n) {
     return run(0, n, false);
   }
-  spdlog::info("memory is short: the autoencoder takes {}",
-               at_once > 0 ? fmt::format("{} of {} pictures at a time", at_once, n)
-                           : "each picture in strips");
+  if (is_short) {
+    spdlog::info("memory is short: the autoencoder takes {}",
+                 at_once > 0 ? fmt::format("{} of {} pictures at a time", at_once, n)
+                             : "each picture in strips");
+  }
   std::vector<Tensor> parts;
   for (int64_t i = 0; i < n; i += std::max<int64_t>(at_once, 1)) {
     parts.push_back(run(i, std::clamp<int64_t>(at_once, 1, n - i), at_once == 0));

@@ -1,5 +1,6 @@
 #include "nn/weights.h"
 
+#include <fmt/ostream.h>
 #include <fmt/ranges.h>
 
 #include <cmath>
@@ -140,6 +141,27 @@ Weights Weights::mapped(const std::vector<fs::path>& files, const at::TensorOpti
 Weights Weights::fresh(std::uint64_t seed) {
   at::manual_seed(seed);
   return Weights(Source::random);
+}
+
+void Weights::start_from(const fs::path& file, const std::string& prefix) {
+  const c10::AutoGradMode no_grad(false);
+  bool any = false;
+  for (const auto& [name, tensor] : load_tensors(file)) {
+    const auto found = parameters_.find(prefix + name);
+    if (found == parameters_.end()) {
+      continue;
+    }
+    at::Tensor into = found->second;
+    if (into.sizes() != tensor.sizes()) {
+      fail(Kind::corrupt, "{}: {} has the shape {}, expected {}: it is of another model",
+           file.string(), name, fmt::streamed(tensor.sizes()), fmt::streamed(into.sizes()));
+    }
+    into.copy_(tensor);
+    any = true;
+  }
+  if (!any) {
+    fail(Kind::corrupt, "{} has no tensor of this model: nothing to go on from", file.string());
+  }
 }
 
 Weights Weights::shapes() { return Weights(Source::meta); }

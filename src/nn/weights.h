@@ -48,6 +48,10 @@ class Weights {
                         const Layout& layout = {});
   /// Random tensors for training, float32, from torch's CPU generator at `seed`.
   static Weights fresh(std::uint64_t seed);
+  /// Copies a file's tensors, each under prefix + its name, over those that fresh() made: training
+  /// goes on from them. Others of the file are passed over. Throws not_found, corrupt where a shape
+  /// differs or nothing fits.
+  void start_from(const fs::path& file, const std::string& prefix = "");
   /// Names and shapes only (meta tensors): for key lists without weights.
   static Weights shapes();
 

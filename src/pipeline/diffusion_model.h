@@ -10,6 +10,7 @@
 #include "diffusion/sampler.h"
 #include "io/image.h"
 #include "models/checkpoint.h"
+#include "pipeline/super_resolution.h"
 #include "pipeline/text_encoder.h"
 
 namespace longhand {
@@ -31,6 +32,7 @@ struct ConditioningOptions {
   double guidance = 5;
   int prior_steps = 25;
   double prior_guidance = 4;
+  bool imagine = false;  // through the prior, for models that paint without one too
   ReadingOptions reading = {};
   int noise_level = 0;  // Stable unCLIP: noise on the image's embedding, 0 to 999
   OnStep on_step = {};  // of all networks: the prior's, the denoiser's, super-resolution's
@@ -103,6 +105,8 @@ class DiffusionModel {
   }
   /// Steps of super-resolution, which pictures_of() takes.
   virtual int super_res_steps() const { return 0; }
+  /// What can make its pictures larger than own_size(); null where there is none.
+  virtual const SuperResolution* enlarger() const { return nullptr; }
 
   virtual const SchedulerConfig& schedule() const = 0;
   virtual Size own_size() const = 0;

@@ -124,6 +124,8 @@ PaintOptions painting_of(const PaintRequest& request) {
   options.guidance = request.guidance.value();
   options.prior_steps = request.prior_steps;
   options.prior_guidance = request.prior_guidance;
+  options.imagine = request.imagine;
+  options.enlarge = request.enlarge;
   options.steps = request.steps.value();
   options.scheduler = request.scheduler;
   options.negative_prompt = request.negative_prompt;

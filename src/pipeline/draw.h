@@ -27,6 +27,8 @@ struct PaintRequest {
   std::string prior;
   int prior_steps = 25;
   double prior_guidance = 4;
+  bool imagine = false;
+  bool enlarge = false;
   std::optional<std::string> negative_prompt;
   std::string long_prompt = "warn";
   bool emphasis = false;
@@ -63,6 +65,11 @@ struct PaintRequest {
       field("prior", &PaintRequest::prior, "the prior, where it is a model of its own"),
       field("prior_steps", &PaintRequest::prior_steps, "the prior's denoising steps", 1, 1000),
       field("prior_guidance", &PaintRequest::prior_guidance, "the prior's guidance scale", 1, 100),
+      field("imagine", &PaintRequest::imagine,
+            "paint from the embedding that the model's prior imagines for the caption, as unCLIP "
+            "does (Karlo and Kandinsky always do)"),
+      field("enlarge", &PaintRequest::enlarge,
+            "make the picture larger by the model's super-resolution (the embedded model: twice)"),
       field("negative_prompt", &PaintRequest::negative_prompt, "what not to paint"),
       field("long_prompt", &PaintRequest::long_prompt,
             "what is beyond the text encoder's 77 tokens: \"warn\" and leave it out, or read it in "

@@ -9,23 +9,6 @@ namespace longhand {
 namespace {
 
 constexpr int colours = 3;
-constexpr int super_resolution_steps = 7;  // the reference's default
-
-/// The file leaves unsaid which β UnCLIPScheduler has; another scheduler in its place must know.
-SchedulerConfig unclip_schedule(nlohmann::json config) {
-  config.emplace("beta_schedule", "squaredcos_cap_v2");
-  return SchedulerConfig::from_json(config);
-}
-
-UNet2DModel super_res(const Checkpoint& checkpoint, const char* component,
-                      const at::TensorOptions& placement) {
-  return load_component<UNet2DModel, UNet2DConfig>(checkpoint, component, placement);
-}
-
-/// PIL-like bicubic filter, as the reference takes between the two sizes.
-at::Tensor resized(const at::Tensor& pictures, std::int64_t side) {
-  return at::_upsample_bicubic2d_aa(pictures.to(at::kFloat).contiguous(), {side, side}, false);
-}
 
 }  // namespace
 
@@ -36,10 +19,9 @@ Karlo::Karlo(const Checkpoint& checkpoint, const ModelOptions& options)
                                                                            placement_)),
       decoder_(load_component<UNet2DConditionModel, UNet2DConditionConfig>(checkpoint, "decoder",
                                                                            placement_)),
-      super_res_first_(super_res(checkpoint, "super_res_first", placement_)),
-      super_res_last_(super_res(checkpoint, "super_res_last", placement_)),
-      schedule_(unclip_schedule(checkpoint.config("decoder_scheduler"))),
-      super_res_schedule_(unclip_schedule(checkpoint.config("super_res_scheduler"))) {
+      super_resolution_(checkpoint, {"super_res_first", "super_res_last", "super_res_scheduler"},
+                        placement_),
+      schedule_(unclip_schedule(checkpoint.config("decoder_scheduler"))) {
   refuse_options_of_latents(options, "Karlo");
   const Checkpoint source = options.prior.empty() ? checkpoint : Checkpoint(options.prior);
   if (!options.prior.empty() || source.has("prior")) {
@@ -58,15 +40,6 @@ void Karlo::check(const Checkpoint& checkpoint) const {
     fail(Kind::corrupt,
          "{}: the decoder takes {} channels and class_embed_type \"{}\"; expected 3 and identity",
          where, decoder.in_channels, decoder.class_embed_type);
-  }
-  for (const UNet2DModel* unet : {&super_res_first_, &super_res_last_}) {
-    if (unet->config().in_channels != 2 * colours ||
-        unet->config().sample_size != super_res_first_.config().sample_size) {
-      fail(Kind::corrupt,
-           "{}: super-resolution takes {} channels of side {}; expected 6, and one side for "
-           "super_res_first and super_res_last",
-           where, unet->config().in_channels, unet->config().sample_size);
-    }
   }
   const int text = text_encoder_.config().projection_dim;
   if (image_encoder_ && image_encoder_->config().projection_dim != text) {
@@ -89,8 +62,6 @@ const Prior& Karlo::prior() const {
 int Karlo::prior_steps(const Subject& subject, const ConditioningOptions& options) const {
   return subject.image_embeds.defined() ? 0 : prior().steps(options);
 }
-
-int Karlo::super_res_steps() const { return super_resolution_steps; }
 
 at::Tensor Karlo::imagined(const PriorText& with, const PriorText& without,
                            const ConditioningOptions& options, NoiseSource& noise) const {
@@ -142,27 +113,18 @@ std::int64_t Karlo::working_bytes(std::int64_t n, const ConditioningOptions& opt
   const std::int64_t side = decoder_.config().sample_size, large = own_size().width;
   return std::max(
       unet_bytes(decoder_.config(), options.guidance > 1 ? 2 * n : n, side, side, dtype()),
-      unet_bytes(super_res_first_.config(), n, large, large, dtype()));
+      super_resolution_.working_bytes(n, large, large));
 }
 
 at::Tensor Karlo::latents_of(const at::Tensor& pictures, NoiseSource&) const {
-  return resized(pictures, decoder_.config().sample_size);
+  const int side = decoder_.config().sample_size;
+  return resized(pictures, side, side);
 }
 
 at::Tensor Karlo::pictures_of(const at::Tensor& latents, NoiseSource& noise,
                               const OnStep& on_step) const {
-  const std::int64_t n = latents.size(0), side = own_size().width;
-  const at::Tensor upscaled = resized(latents.clamp(-1, 1), side).to(placement_);
-  const auto scheduler =
-      make_scheduler(super_res_schedule_.class_name, super_res_schedule_, super_res_steps());
-  const double last = scheduler->timesteps().back();
-  const Denoise denoise = [&](const at::Tensor& sample, double timestep) {
-    const UNet2DModel& unet = timestep == last ? super_res_last_ : super_res_first_;
-    return unet.forward(at::cat({sample.to(placement_), upscaled}, 1),
-                        at::full({n}, timestep, sample.options()));
-  };
-  const at::Tensor start = noise.draw({n, colours, side, side}) * scheduler->init_noise_sigma();
-  return run_sampler(*scheduler, denoise, start, noise, counted(on_step));
+  const std::int64_t side = own_size().width;
+  return super_resolution_.enlarged(latents, side, side, noise, on_step);
 }
 
 at::Tensor Karlo::image_embeds_of(const std::vector<Image>& images) const {
@@ -179,7 +141,7 @@ at::Tensor Karlo::text_embeds_of(const std::vector<std::string>& texts) const {
 }
 
 Size Karlo::own_size() const {
-  const int side = super_res_first_.config().sample_size;
+  const int side = super_resolution_.side();
   return {side, side};
 }
 

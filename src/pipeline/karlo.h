@@ -7,10 +7,10 @@
 #include <optional>
 
 #include "models/unclip_text_proj.h"
-#include "models/unet_2d.h"
 #include "models/unet_2d_condition.h"
 #include "pipeline/image_encoder.h"
 #include "pipeline/prior.h"
+#include "pipeline/super_resolution.h"
 
 namespace longhand {
 
@@ -35,7 +35,7 @@ class Karlo : public DiffusionModel {
                              NoiseSource& noise) const override;
   at::Tensor text_embeds_of(const std::vector<std::string>& texts) const override;
   int prior_steps(const Subject& subject, const ConditioningOptions& options) const override;
-  int super_res_steps() const override;
+  int super_res_steps() const override { return SuperResolution::steps; }
   const SchedulerConfig& schedule() const override { return schedule_; }
   Size own_size() const override;
   int max_tokens() const override { return text_encoder_.config().max_position_embeddings; }
@@ -51,8 +51,8 @@ class Karlo : public DiffusionModel {
   TextEncoder text_encoder_;
   UnCLIPTextProjModel text_proj_;
   UNet2DConditionModel decoder_;
-  UNet2DModel super_res_first_, super_res_last_;
-  SchedulerConfig schedule_, super_res_schedule_;
+  SuperResolution super_resolution_;
+  SchedulerConfig schedule_;
   std::optional<Prior> prior_;
   std::optional<ImageEncoder> image_encoder_;
 };

@@ -98,6 +98,23 @@ void Painter::add_refiner(const fs::path& model, const ModelOptions& options) {
 void Painter::check(const PaintOptions& options) const {
   model_->latent_shape(1, options.width, options.height);
   denoising_steps(options);
+  enlargement(options);
+}
+
+int Painter::enlargement(const PaintOptions& options) const {
+  if (!options.enlarge) {
+    return 1;
+  }
+  const SuperResolution* enlarger = model_->enlarger();
+  if (enlarger == nullptr) {
+    fail(Kind::invalid_argument,
+         "this model has no super-resolution to enlarge its pictures with; leave --enlarge out");
+  }
+  if (options.guide) {
+    fail(Kind::invalid_argument,
+         "a picture is edited at its own size; leave --enlarge out, and --size makes it larger");
+  }
+  return enlarger->side() / model_->own_size().width;
 }
 
 bool Painter::check_memory(std::int64_t n, const PaintOptions& options) const {
@@ -114,6 +131,10 @@ bool Painter::check_memory(std::int64_t n, const PaintOptions& options) const {
         sum.weights += model->weights_bytes();
         sum.work = std::max(sum.work, model->working_bytes(count, sized));
       }
+    }
+    if (const int times = enlargement(options); times > 1) {
+      sum.work = std::max(sum.work, model_->enlarger()->working_bytes(count, times * size.height,
+                                                                      times * size.width));
     }
     return sum;
   };
@@ -136,7 +157,7 @@ int Painter::denoising_steps(const PaintOptions& options) const {
 
 int Painter::steps(const std::vector<Order>& orders, const PaintOptions& options) const {
   return model_->prior_steps(subject_of(orders, options), options) + denoising_steps(options) +
-         model_->super_res_steps();
+         model_->super_res_steps() + (options.enlarge ? SuperResolution::steps : 0);
 }
 
 int Painter::steps_of_noise(const Order& order, const PaintOptions& options) const {
@@ -177,12 +198,22 @@ std::vector<Image> Painter::painted(const std::vector<Order>& orders,
   if (options.guide) {
     return images_of(model_->pictures_of(from_guide(run, options), run.noise, options.on_step));
   }
-  const at::Tensor latents = from_noise(run, options);
+  at::Tensor latents = from_noise(run, options);
   if (refiner_) {
-    const at::Tensor refined_latents = refined(latents, run, options);
-    return images_of(refiner_->pictures_of(refined_latents, run.noise, options.on_step));
+    latents = refined(latents, run, options);
   }
-  return images_of(model_->pictures_of(latents, run.noise, options.on_step));
+  const DiffusionModel& last = refiner_ ? *refiner_ : *model_;
+  return images_of(
+      enlarged(last.pictures_of(latents, run.noise, options.on_step), run, options));
+}
+
+at::Tensor Painter::enlarged(const at::Tensor& pictures, Run& run,
+                             const PaintOptions& options) const {
+  const int times = enlargement(options);
+  return times == 1 ? pictures
+                    : model_->enlarger()->enlarged(pictures, times * pictures.size(2),
+                                                   times * pictures.size(3), run.noise,
+                                                   options.on_step);
 }
 
 at::Tensor Painter::from_noise(Run& run, const PaintOptions& options) const {

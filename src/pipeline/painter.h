@@ -49,6 +49,8 @@ struct PaintOptions : ConditioningOptions {
   std::optional<std::string> negative_prompt;
   /// The refiner takes over at this part of the way, 0 to 1; needs a painter with a refiner.
   double refiner_start = 0.8;
+  /// Makes the pictures larger by the model's super-resolution; of painting from noise alone.
+  bool enlarge = false;
   /// Edits this picture of the size above, in place of painting from noise; without a refiner.
   std::optional<PictureGuide> guide;
   /// Is given previews on the way, evenly spaced, the last of them after the denoiser's last step.
@@ -76,7 +78,7 @@ class Painter {
   at::Tensor noise_of(const Image& picture, const Order& order, const PaintOptions& options) const;
 
   /// Throws invalid_argument for a size, a number of steps or a scheduler that it cannot paint
-  /// with.
+  /// with, and where pictures are to be enlarged or imagined and the model cannot.
   void check(const PaintOptions& options) const;
   /// Throws out_of_memory where painting n pictures at once takes more memory than there is: says
   /// what would fit. paint() asks first. Returns true where it fits narrowly (pipeline/memory.h).
@@ -97,9 +99,12 @@ class Painter {
     at::Tensor start = {};                                 // [n, c, h, w]; undefined: drawn
   };
   int denoising_steps(const PaintOptions& options) const;
+  /// How many times as large pictures become; 1 where they are not enlarged.
+  int enlargement(const PaintOptions& options) const;
   Preview preview(const at::Tensor& clean, int step, int steps) const;
   Run run_of(const std::vector<Order>& orders, const PaintOptions& options) const;
   std::vector<Image> painted(const std::vector<Order>& orders, const PaintOptions& options) const;
+  at::Tensor enlarged(const at::Tensor& pictures, Run& run, const PaintOptions& options) const;
   at::Tensor from_noise(Run& run, const PaintOptions& options) const;
   at::Tensor from_guide(Run& run, const PaintOptions& options) const;
   at::Tensor refined(const at::Tensor& latents, Run& run, const PaintOptions& options) const;

@@ -84,6 +84,10 @@ StableDiffusion::StableDiffusion(const Checkpoint& checkpoint, const ModelOption
       prior_.emplace(checkpoint, "prior", "prior_scheduler", text_encoder_2_.value(), placement_);
     }
   }
+  if (checkpoint.has("super_res")) {
+    enlarger_.emplace(checkpoint, SuperResolutionNames{"super_res", "", "super_res_scheduler"},
+                      placement_);
+  }
   if (!(is_xl() ? text_encoder_2_ : text_encoder_)) {
     fail(Kind::corrupt, "{}: this unet reads with {}, which the model lacks",
          checkpoint.configs().string(), is_xl() ? "text_encoder_2" : "text_encoder");
@@ -151,6 +155,23 @@ at::Tensor StableDiffusion::time_ids(const ConditioningOptions& options, double 
   return at::tensor(ids, at::kFloat).to(device()).unsqueeze(0).expand({n, -1});
 }
 
+const Prior& StableDiffusion::prior() const {
+  if (!prior_) {
+    fail(Kind::invalid_argument,
+         "this model has no prior from text to pictures' embeddings; take Kandinsky 2.2 or Karlo, "
+         "or paint from the text itself, without --imagine");
+  }
+  return *prior_;
+}
+
+at::Tensor StableDiffusion::pictured(const Subject& subject, const ConditioningOptions& options,
+                                     NoiseSource& noise) const {
+  if (subject.image_embeds.defined()) {
+    return subject.image_embeds.to(placement_);
+  }
+  return options.imagine ? imagined_embeds(subject, options, noise) : at::Tensor();
+}
+
 UNetCondition StableDiffusion::condition(const Subject& subject, const ConditioningOptions& options,
                                          bool guides, NoiseSource& noise) const {
   const std::int64_t n = subject.size();
@@ -159,8 +180,8 @@ UNetCondition StableDiffusion::condition(const Subject& subject, const Condition
   if (is_xl()) {
     with.text_embeds = text.pooled;
     with.time_ids = time_ids(options, aesthetic_score, n);
-    if (subject.image_embeds.defined()) {
-      with.text_embeds = subject.image_embeds.to(placement_);
+    if (const at::Tensor embeds = pictured(subject, options, noise); embeds.defined()) {
+      with.text_embeds = embeds;
       with.context = with.context * written(subject.captions).to(placement_);
     }
   }
@@ -236,7 +257,13 @@ at::Tensor StableDiffusion::previews_of(const at::Tensor& latents) const {
 }
 
 int StableDiffusion::prior_steps(const Subject& subject, const ConditioningOptions& options) const {
-  return image_ && !subject.image_embeds.defined() ? image_->prior_steps(options) : 0;
+  if (subject.image_embeds.defined()) {
+    return 0;
+  }
+  if (image_) {
+    return image_->prior_steps(options);
+  }
+  return options.imagine ? prior().steps(options) : 0;
 }
 
 at::Tensor StableDiffusion::image_embeds_of(const std::vector<Image>& images) const {
@@ -253,12 +280,11 @@ at::Tensor StableDiffusion::text_embeds_of(const std::vector<std::string>& texts
 at::Tensor StableDiffusion::imagined_embeds(const Subject& subject,
                                             const ConditioningOptions& options,
                                             NoiseSource& noise) const {
-  if (prior_) {
-    return prior_->imagine(text_encoder_2_.value(), subject.captions,
-                           subject.negative_prompt.value_or(""), options, noise);
+  if (image_) {
+    return image_->imagine(subject.captions, options, noise);
   }
-  return image_ ? image_->imagine(subject.captions, options, noise)
-                : DiffusionModel::imagined_embeds(subject, options, noise);
+  return prior().imagine(text_encoder_2_.value(), subject.captions,
+                         subject.negative_prompt.value_or(""), options, noise);
 }
 
 Size StableDiffusion::own_size() const {

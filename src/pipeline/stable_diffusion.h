@@ -31,6 +31,9 @@ class StableDiffusion : public DiffusionModel {
                              NoiseSource& noise) const override;
   at::Tensor text_embeds_of(const std::vector<std::string>& texts) const override;
   int prior_steps(const Subject& subject, const ConditioningOptions& options) const override;
+  const SuperResolution* enlarger() const override {
+    return enlarger_ ? &*enlarger_ : nullptr;
+  }
   const SchedulerConfig& schedule() const override { return schedule_; }
   Size own_size() const override;
   int max_tokens() const override;
@@ -45,6 +48,10 @@ class StableDiffusion : public DiffusionModel {
                   std::map<std::string, Weights> weights);
   bool is_xl() const { return unet_.config().addition_embed_type == "text_time"; }
   bool guides(const ConditioningOptions& options) const;
+  const Prior& prior() const;
+  /// The embeddings [n, d] that take the place of the text's; undefined: none does.
+  at::Tensor pictured(const Subject& subject, const ConditioningOptions& options,
+                      NoiseSource& noise) const;
   Text encode(const std::vector<std::string>& captions, const ReadingOptions& reading) const;
   std::pair<Text, Text> texts(const Subject& subject, const ReadingOptions& reading,
                               bool guides) const;
@@ -60,6 +67,7 @@ class StableDiffusion : public DiffusionModel {
   std::optional<ImageConditioner> image_;      // Stable unCLIP's
   std::optional<ImageEncoder> joint_encoder_;  // the embedded model's, beside text_encoder_2
   std::optional<Prior> prior_;                 // from text to what that one gives
+  std::optional<SuperResolution> enlarger_;    // the embedded model's
   SchedulerConfig schedule_;
 };
 

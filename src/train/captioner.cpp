@@ -60,7 +60,7 @@ class CaptionerTraining {
         held_back_latents_(held_back_.latents(*vae_, recipe.resolution, dtype_)) {
     take_image_encoder();
     if (!own_.start.empty()) {
-      take(own_.start, "");
+      weights_.start_from(own_.start);
     }
   }
 
@@ -131,23 +131,8 @@ class CaptionerTraining {
   }
 
  private:
-  /// Tensors of a file, its names after `prefix`, in place of the fresh ones.
-  void take(const fs::path& file, const std::string& prefix) {
-    const c10::AutoGradMode no_grad(false);
-    for (const auto& [name, tensor] : load_tensors(file)) {
-      const auto found = weights_.parameters().find(prefix + name);
-      if (found == weights_.parameters().end()) {
-        continue;
-      }
-      if (found->second.sizes() != tensor.sizes()) {
-        fail(Kind::corrupt, "{}: {} is of another shape than this recipe's", file.string(), name);
-      }
-      Tensor into = found->second;
-      into.copy_(tensor);
-    }
-  }
   void take_image_encoder() {
-    take(own_.clip / "image_encoder" / "model.safetensors", image_encoder);
+    weights_.start_from(own_.clip / "image_encoder" / "model.safetensors", image_encoder);
     for (const auto& [name, tensor] : weights_.parameters()) {
       if (name.starts_with(image_encoder)) {
         Tensor frozen = tensor;

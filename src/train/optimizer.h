@@ -1,6 +1,6 @@
 // Parameters in one flat buffer each (float32 masters, bfloat16 copies that the model computes
-// with, gradients, AdamW's moments, an exponential moving average), so that a step is a few passes
-// over memory.
+// with, gradients, moments, an exponential moving average), so that a step is a few passes over
+// memory. AdamW for all, or Muon for the matrices of the layers within and AdamW for the rest.
 #pragma once
 
 #include <map>
@@ -22,6 +22,9 @@ struct OptimizerConfig {
   double beta2 = 0.99;
   double clip_norm = 1.0;
   double ema_decay = 0.999;
+  bool muon = false;  // for weights of two dimensions and more that are no embedding and neither
+                      // the first nor the last layer's
+  double muon_momentum = 0.95;
 };
 
 class Optimizer {
@@ -51,7 +54,8 @@ class Optimizer {
     Optimizer& optimizer_;
   };
 
-  /// All that is needed to go on: "master", "ema", "moment1", "moment2". Written atomically.
+  /// All that is needed to go on: "master", "ema", "moment1", "moment2", "updates". Written
+  /// atomically.
   void save(const fs::path& path) const;
   /// Throws corrupt when the checkpoint is of another model.
   void load(const fs::path& path);
@@ -63,11 +67,15 @@ class Optimizer {
     std::int64_t offset;
   };
   void average_over_ranks();
+  void update_by_muon(double clip, double rate, double average);
+  void update_by_adamw(double clip, double rate, double average);
   std::map<std::string, at::Tensor> named(const at::Tensor& flat) const;
 
   OptimizerConfig config_;
-  std::vector<Place> places_;
-  at::Tensor master_, compute_, gradient_, moment1_, moment2_, ema_;
+  std::vector<Place> places_;  // Muon's matrices first
+  std::int64_t matrices_ = 0;  // elements that are Muon's
+  at::Tensor master_, compute_, gradient_, moment1_, ema_;
+  at::Tensor moment2_;  // of what is AdamW's
   std::int64_t updates_ = 0;
 };
 

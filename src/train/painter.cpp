@@ -44,6 +44,7 @@ struct PainterRecipe {
         scheduler(config_value(recipe.config, "scheduler", json::object())),
         clip(config_value<std::string>(recipe.config, "clip", "")),
         latents(config_value(recipe.config, "latents", (recipe.out / "latents").string())),
+        start(config_value<std::string>(recipe.config, "start", "")),
         scenes(config_value<std::int64_t>(recipe.config, "scenes", 10000)),
         drop_share(config_value(recipe.config, "drop_share", 0.1)),
         image_share(config_value(recipe.config, "image_share", 0.3)),
@@ -56,6 +57,7 @@ struct PainterRecipe {
   json unet, scheduler;
   fs::path clip;     // its run's folder; the model gets a copy of its encoders
   fs::path latents;  // where they are kept
+  fs::path start;    // the UNet's weights to go on from; "": none
   std::int64_t scenes;
   double drop_share;  // of pictures that nothing is told of
   double
@@ -92,6 +94,9 @@ class PainterTraining {
     if (unet_.config().addition_embed_type != "text_time") {
       fail(Kind::corrupt,
            "a painter's unet needs \"addition_embed_type\": \"text_time\", as SDXL's has");
+    }
+    if (!own_.start.empty()) {
+      unet_weights_.start_from(own_.start);
     }
   }
 

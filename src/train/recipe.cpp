@@ -21,6 +21,8 @@ OptimizerConfig optimizer_config(const nlohmann::json& json) {
   c.beta2 = config_value(json, "beta2", c.beta2);
   c.clip_norm = config_value(json, "clip_norm", c.clip_norm);
   c.ema_decay = config_value(json, "ema_decay", c.ema_decay);
+  c.muon = config_value(json, "muon", c.muon);
+  c.muon_momentum = config_value(json, "muon_momentum", c.muon_momentum);
   return c;
 }
 
@@ -65,6 +67,7 @@ void train_on_ranks(const Recipe& recipe) {
       {"painter", train_painter},         {"prior", train_prior},
       {"captioner", train_captioner},     {"detector", train_detector},
       {"recaption", recaption},           {"autoregressive_prior", train_autoregressive_prior},
+      {"super_resolution", train_super_resolution},
   };
   const auto found = kinds.find(recipe.kind);
   if (found == kinds.end()) {

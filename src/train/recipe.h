@@ -11,7 +11,8 @@ namespace longhand {
 
 struct Recipe {
   std::string kind;  // "autoencoder", "clip", "painter", "prior",
-                     // "autoregressive_prior", "captioner", "detector" or "recaption"
+                     // "autoregressive_prior", "super_resolution", "captioner", "detector" or
+                     // "recaption"
   fs::path out;      // checkpoints, sample sheets and, at the end, weights; ignored by git
   fs::path model;    // the model folder that finished weights go to
   std::string world = "small";  // data/worlds/NAME.json: what scenes are made of
@@ -40,6 +41,7 @@ void train_clip(const Recipe& recipe);
 void train_painter(const Recipe& recipe);
 void train_prior(const Recipe& recipe);
 void train_autoregressive_prior(const Recipe& recipe);
+void train_super_resolution(const Recipe& recipe);
 void train_captioner(const Recipe& recipe);
 void train_detector(const Recipe& recipe);
 void recaption(const Recipe& recipe);

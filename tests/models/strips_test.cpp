@@ -128,11 +128,11 @@ TEST_CASE("within_memory takes as many at a time as fit") {
     strips = in_strips;
     return batch.narrow(0, begin, count) * 2;
   };
-  constexpr std::int64_t large = std::int64_t{1} << 32;
-  const auto counts_with = [&](std::int64_t room) {
+  constexpr std::int64_t large = usual_bytes / 3;
+  const auto counts_with = [&](std::int64_t room, std::int64_t whole = large) {
     const Free free(room);
     counts.clear();
-    CHECK(at::equal(within_memory(batch, {large, large / 4}, run), batch * 2));
+    CHECK(at::equal(within_memory(batch, {whole, whole / 4}, run), batch * 2));
     return counts;
   };
   // What is held changes a little between two looks at it.
@@ -140,6 +140,12 @@ TEST_CASE("within_memory takes as many at a time as fit") {
   CHECK(strips);
   CHECK(counts_with(large * 5 / 2) == std::vector<std::int64_t>{2, 2, 1});
   CHECK_FALSE(strips);
+  // With more room than usual_bytes these are what counts.
+  CHECK(counts_with(large * 100) == std::vector<std::int64_t>{3, 2});
+  CHECK_FALSE(strips);
+  CHECK(counts_with(large * 100, usual_bytes / 5) == std::vector<std::int64_t>{5});
+  CHECK(counts_with(large * 100, usual_bytes + 1) == std::vector<std::int64_t>{1, 1, 1, 1, 1});
+  CHECK(strips);
 }
 
 TEST_CASE("AutoencoderTiny in strips") {

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "core/error.h"
+#include "nn/weights.h"
 
 using namespace longhand;
 using at::Tensor;
@@ -97,6 +98,42 @@ TEST_CASE("AdamW with clipping and the average") {
     CHECK(close(parameters.flat(), reference.average));
   }
   CHECK(close(parameters.flat(), reference.weights));
+}
+
+TEST_CASE("Muon as torch's") {
+  const auto recorded = load_tensors(fs::path(LONGHAND_TESTS) / "golden" / "muon.safetensors");
+  std::map<std::string, Tensor> parameters;
+  for (const char* name : {"wide.weight", "tall.weight", "conv.weight"}) {
+    parameters[name] = recorded.at(std::string(name) + ".start").clone();
+  }
+  // Vectors and the edges of a model stay AdamW's: without a gradient only their decay is seen.
+  parameters["bias"] = at::ones({8});
+  parameters["conv_in.weight"] = at::ones({8, 2, 3, 3});
+  OptimizerConfig config;  // as record_muon.py's
+  config.muon = true;
+  config.learning_rate = config.final_learning_rate = 0.01;
+  config.warmup_steps = 0;
+  config.weight_decay = 0.1;
+  config.clip_norm = 1e9;
+  Optimizer optimizer(parameters, config, at::kFloat);
+  for (int step = 0; step < 4; ++step) {
+    const c10::AutoGradMode no_grad(false);
+    for (const auto& [name, tensor] : parameters) {
+      if (const auto found = recorded.find(fmt::format("{}.gradient.{}", name, step));
+          found != recorded.end()) {
+        tensor.grad().copy_(found->second);
+      }
+    }
+    optimizer.step(step, 4);
+    for (const auto& [name, tensor] : parameters) {
+      const double decayed = std::pow(1 - 0.01 * 0.1, step + 1);
+      const auto found = recorded.find(fmt::format("{}.{}", name, step));
+      // A step changes an element by about 0.002, in bfloat16: 2^-8 of that, and its sums' order.
+      CHECK(at::allclose(tensor,
+                         found == recorded.end() ? at::full_like(tensor, decayed) : found->second,
+                         0, 5e-5));
+    }
+  }
 }
 
 TEST_CASE("a step whose gradient is not finite is skipped") {
