@@ -1,8 +1,8 @@
 """A training step of runs/pocket/painter.json: `longhand train` against the same model in PyTorch eager.
 
 Usage: .venv/bin/python bench/train.py [--rounds 5] [--steps 60]
-Both train diffusers' UNet2DConditionModel of the recipe with its batch, its optimizer's settings and the embedded model's text
-encoder: bfloat16 (PyTorch: autocast over float32 weights, channels-last, fused AdamW, diffusers' EMAModel with foreach, clipping by
+Both train diffusers' UNet2DConditionModel of the recipe with its batch, the embedded model's text encoder, and AdamW for all parameters
+(the recipe's Muon has no counterpart for convolutions in PyTorch): bfloat16 (PyTorch: autocast over float32 weights, channels-last, fused AdamW, diffusers' EMAModel with foreach, clipping by
 the norm). longhand's loader makes batches of scenes beside the steps; PyTorch's batch lies ready, so its loader costs nothing.
 A round's figure is the median of the seconds a step over tens of steps, the first ten left out.
 """
@@ -30,6 +30,7 @@ def recipe_for(folder: pathlib.Path, steps: int) -> dict:
     recipe |= {"out": str(folder / "out"), "latents": str(folder / "latents"), "model": str(folder / "model"), "steps": steps,
                "clip": str(folder / "clip"), "scenes": 1024, "sample_prompts": [], "dtype": "bfloat16",
                "checkpoint_minutes": 1000, "sample_minutes": 1000}
+    recipe["optimizer"] |= {"muon": False}
     for part, place in ("vae", "model/vae"), ("text_encoder_2", "clip/text_encoder"), ("image_encoder", "clip/image_encoder"):
         shutil.copytree(ROOT / "models/pocket" / part, folder / place)
     return recipe

@@ -25,3 +25,4 @@ done
 "$longhand" eval --model "$out/model" --detector "$out/judge" --limit 2 --kind truth --kind short --kind described --out "$out/eval"
 "$longhand" caption --model "$out/model" "$out/picture.png" --out "$out/captions.jsonl"
 "$longhand" eval --model "$out/model" --study sdedit --limit 2 --steps 10 --out "$out/sdedit"
+"$longhand" eval --model "$out/model" --study compositing --limit 2 --steps 10 --out "$out/compositing"

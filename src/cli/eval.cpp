@@ -6,6 +6,7 @@
 #include "cli/painting.h"
 #include "core/interrupt.h"
 #include "core/progress.h"
+#include "eval/curves.h"
 #include "eval/evaluation.h"
 #include "eval/report.h"
 #include "eval/sdedit_report.h"
@@ -23,22 +24,19 @@ constexpr const char* examples = R"(Examples:
   longhand eval --out quick --limit 8 --kind truth --kind short
   longhand eval --out colours --task colours --task "colour attribution"
   longhand eval --study sdedit --out sdedit                 # realism against faithfulness over t0
+  longhand eval --study compositing --out pasted            # the same for things pasted into scenes
+  longhand eval --study curves alt-64000 alt-128000 mix-64000 mix-128000 --out curves
 OUT then holds report.html, images/, data/*.parquet and rows.jsonl, and stopped at any moment, the same command goes on; of
-sdedit it holds sdedit.html and images/, and a stopped run begins anew.)";
-
-const std::vector<Column> columns = {
-    {"Task", Column::Type::text},       {"Kind", Column::Type::text},
-    {"Prompt", Column::Type::text},     {"Caption", Column::Type::text},
-    {"Image", Column::Type::image},     {"Follows", Column::Type::whole},
-    {"Seen", Column::Type::text},       {"seed", Column::Type::whole},
-    {"model_name", Column::Type::text}, {"Settings", Column::Type::text}};
+sdedit and compositing it holds sdedit.html and images/, and a stopped run begins anew; of curves, which reads what evaluations of painters left in
+folders called PAINTER-PICTURES, curves.html and curves.md.)";
 
 struct Arguments {
   PaintRequest request;
   std::vector<std::string> tasks = task_names();
   std::vector<std::string> kinds = {"truth", "short", "lengthened", "described"};
   std::string study = "prompts";
-  std::string out, detector;
+  std::string out, detector, captions_of;
+  std::vector<std::string> evaluations;
   int limit = 100;
   int batch = 16;
   bool overwrite = false;
@@ -66,9 +64,9 @@ class Results {
   Results(const Arguments& arguments, ReportHead head)
       : folder_(arguments.out),
         head_(std::move(head)),
-        writer_(folder_, columns, {.overwrite = arguments.overwrite, .card = card()}) {
+        writer_(folder_, evaluation_columns(), {.overwrite = arguments.overwrite, .card = card()}) {
     for (const auto& row : writer_.existing()) {
-      rows_.push_back({row[0], row[1], row[2], row[3], row[4], row[5] == "1", row[6]});
+      rows_.push_back(report_row(row));
     }
   }
 
@@ -96,9 +94,10 @@ class Results {
     const TestPrompt& prompt = judged.trial.prompt;
     writer_.append({prompt.task, judged.trial.kind, prompt.prompt, judged.caption, picture,
                     std::int64_t{judged.verdict.follows}, judged.verdict.seen, judged.trial.seed,
-                    head_.model, head_.settings});
+                    head_.model, head_.settings,
+                    judged.clip_score ? Cell(*judged.clip_score) : Cell()});
     rows_.push_back({prompt.task, judged.trial.kind, prompt.prompt, judged.caption, picture,
-                     judged.verdict.follows, judged.verdict.seen});
+                     judged.verdict.follows, judged.verdict.seen, judged.clip_score});
   }
 
   void finish() {
@@ -147,10 +146,13 @@ int run_sdedit(const Arguments& arguments) {
   resolve(request, ModelDefaults::of(resolve_model(request.model)), painter);
   require_text(painter, request);
   const World world;
-  const SdeditStudyOptions options{.scenes = arguments.limit, .seed = request.seed.value()};
+  const SdeditStudyOptions options{
+      .guide = arguments.study == "sdedit" ? SdeditGuide::strokes : SdeditGuide::paste,
+      .scenes = arguments.limit,
+      .seed = request.seed.value()};
   const fs::path folder = arguments.out;
   claim_folder(folder / "study.json",
-               nlohmann::json{{"study", "sdedit"}, {"seed", options.seed}}.dump());
+               nlohmann::json{{"study", arguments.study}, {"seed", options.seed}}.dump());
   Progress progress("editing", "scenes", options.scenes);
   std::vector<std::string> strips;
   const SdeditStudy study =
@@ -171,7 +173,50 @@ int run_sdedit(const Arguments& arguments) {
   return 0;
 }
 
+int run_curves(const Arguments& arguments) {
+  if (arguments.evaluations.empty()) {
+    fail(Kind::invalid_argument,
+         "--study curves needs the folders of evaluations, called PAINTER-PICTURES");
+  }
+  std::vector<PainterEvaluation> evaluations;
+  for (const std::string& folder : arguments.evaluations) {
+    evaluations.push_back(PainterEvaluation::read(folder));
+  }
+  const fs::path folder = arguments.out;
+  const std::string table = curves_table(evaluations);
+  write_file_atomically(folder / "curves.html", curves_html(evaluations));
+  write_file_atomically(folder / "curves.md", table);
+  fmt::print("{}{}\n", table, (fs::absolute(folder) / "curves.html").string());
+  return 0;
+}
+
+/// The captions that an earlier evaluation had its prompts lengthened to, for all prompts of these
+/// trials.
+std::map<std::string, std::string> captions_of(const fs::path& evaluation,
+                                               const std::vector<Trial>& trials) {
+  std::map<std::string, std::string> captions;
+  for (const ReportRow& row : read_evaluation(evaluation)) {
+    if (row.kind == "lengthened") {
+      captions[row.prompt] = row.caption;
+    }
+  }
+  for (const Trial& trial : trials) {
+    if (trial.kind == "lengthened" && !captions.contains(trial.prompt.prompt)) {
+      fail(
+          Kind::invalid_argument,
+          "{} has no lengthened caption of \"{}\"; name an evaluation of the same tasks, limit and "
+          "seed to --captions-of",
+          evaluation.string(), trial.prompt.prompt);
+    }
+  }
+  return captions;
+}
+
 int run_prompts(const Arguments& arguments) {
+  if (!arguments.evaluations.empty()) {
+    fail(Kind::invalid_argument, "{}: folders are named for --study curves alone",
+         arguments.evaluations.front());
+  }
   const SceneJudge judge(
       arguments.detector.empty() ? home() / "models" / "detector" : fs::path(arguments.detector),
       arguments.request.dtype);
@@ -185,7 +230,11 @@ int run_prompts(const Arguments& arguments) {
   const std::vector<Trial> trials = trials_of(arguments, world, request.seed.value());
   std::string settings = settings_of(request);
   std::optional<Upsampler> upsampler;
-  if (std::ranges::find(arguments.kinds, "lengthened") != arguments.kinds.end()) {
+  std::map<std::string, std::string> lengthened;
+  if (!arguments.captions_of.empty()) {
+    lengthened = captions_of(arguments.captions_of, trials);
+    settings += "; captions of " + arguments.captions_of;
+  } else if (std::ranges::find(arguments.kinds, "lengthened") != arguments.kinds.end()) {
     const UpsampleRequest asked = upsampling_of(request, defaults, painter.model().max_tokens());
     const auto model = load_language_model(asked);
     upsampler.emplace(model, Template::load(asked.prompt_template), asked);
@@ -193,7 +242,11 @@ int run_prompts(const Arguments& arguments) {
   }
   Results results(arguments, {request.model, settings});
   results.check_resumed(trials);
-  const Evaluator evaluator{world, judge, painter, upsampler ? &*upsampler : nullptr,
+  const Evaluator evaluator{world,
+                            judge,
+                            painter,
+                            upsampler ? &*upsampler : nullptr,
+                            std::move(lengthened),
                             painting_of(request)};
   Progress progress("evaluating", "pictures", std::ssize(trials), results.done());
   while (results.done() < std::ssize(trials)) {
@@ -215,8 +268,10 @@ std::function<int()> declare_eval(CLI::App& app) {
   app.add_option("-o,--out", arguments->out, "the folder to write; goes on where it stands")
       ->required();
   app.add_option("--study", arguments->study,
-                 "prompts: are they followed; sdedit: strokes of scenes, edited at ten strengths")
-      ->check(CLI::IsMember({"prompts", "sdedit"}))
+                 "prompts: are they followed; sdedit: strokes of scenes, edited at ten strengths; "
+                 "compositing: scenes into which a thing is pasted, edited alike; "
+                 "curves: evaluations of painters over their training")
+      ->check(CLI::IsMember({"prompts", "sdedit", "compositing", "curves"}))
       ->capture_default_str();
   app.add_option("--task", arguments->tasks,
                  fmt::format("a task, as often as there are: {} (default: all)",
@@ -234,13 +289,18 @@ std::function<int()> declare_eval(CLI::App& app) {
   app.add_option("--batch", arguments->batch, "pictures painted at once")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
+  app.add_option("--captions-of", arguments->captions_of,
+                 "an earlier evaluation's folder, whose lengthened captions are taken again");
+  app.add_option("evaluations", arguments->evaluations, "the folders of --study curves");
   app.add_option("--detector", arguments->detector, "a folder (default: models/detector)");
   app.add_flag("--overwrite", arguments->overwrite, "begin anew");
   add_fields(app, arguments->request);
   add_memory(app);
   app.footer(examples);
   return [arguments] {
-    return arguments->study == "sdedit" ? run_sdedit(*arguments) : run_prompts(*arguments);
+    return arguments->study == "prompts"  ? run_prompts(*arguments)
+           : arguments->study == "curves" ? run_curves(*arguments)
+                                          : run_sdedit(*arguments);
   };
 }
 

@@ -1,5 +1,6 @@
 #include "eval/evaluation.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
@@ -53,6 +54,12 @@ std::vector<std::string> Evaluator::captions_of(std::int64_t first,
                                                 const std::vector<Trial>& trials) const {
   std::vector<std::string> captions;
   const std::string& kind = trials.front().kind;
+  if (kind == "lengthened" && upsampler == nullptr) {
+    for (const Trial& trial : trials) {
+      captions.push_back(lengthened.at(trial.prompt.prompt));
+    }
+    return captions;
+  }
   if (kind == "lengthened") {
     auto next = trials.begin();
     upsampler->upsample(
@@ -115,14 +122,35 @@ std::vector<Image> Evaluator::pictures_of(const std::vector<Trial>& trials,
   return painter.paint(orders, options);
 }
 
+std::vector<std::optional<double>> Evaluator::clip_scores(
+    const std::vector<Trial>& trials, const std::vector<Image>& pictures) const {
+  std::vector<std::optional<double>> scores(trials.size());
+  if (!painter.model().embeds()) {
+    return scores;
+  }
+  const c10::InferenceMode inference;
+  std::vector<std::string> prompts;
+  for (const Trial& trial : trials) {
+    prompts.push_back(trial.prompt.prompt);
+  }
+  const at::Tensor cosines =
+      at::cosine_similarity(painter.model().image_embeds_of(pictures).to(at::kFloat),
+                            painter.model().text_embeds_of(prompts).to(at::kFloat));
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    scores[i] = 100 * std::max(0.0F, cosines[static_cast<std::int64_t>(i)].item<float>());
+  }
+  return scores;
+}
+
 std::vector<Judged> Evaluator::judged(std::int64_t first, const std::vector<Trial>& trials) const {
   const std::vector<std::string> captions = captions_of(first, trials);
   std::vector<Image> pictures = pictures_of(trials, captions);
   const std::vector<SceneReading> readings = judge.read(pictures);
+  const auto scores = clip_scores(trials, pictures);
   std::vector<Judged> judged;
   for (std::size_t i = 0; i < trials.size(); ++i) {
     judged.push_back({trials[i], captions[i], std::move(pictures[i]),
-                      longhand::judge(trials[i].prompt, readings[i])});
+                      longhand::judge(trials[i].prompt, readings[i]), scores[i]});
   }
   return judged;
 }

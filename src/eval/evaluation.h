@@ -1,6 +1,8 @@
 // Prompts of tasks → captions → pictures → verdicts.
 #pragma once
 
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +30,9 @@ struct Judged {
   std::string caption;
   Image picture;
   Verdict verdict;
+  /// A hundred times the cosine of the picture and the prompt in the painter's CLIP, at least 0
+  /// (Hessel et al. 2021 scale it by 2.5); not set where the painter has none.
+  std::optional<double> clip_score;
 };
 
 /// A detector in a folder: config.json and model.safetensors.
@@ -53,7 +58,9 @@ struct Evaluator {
   const World& world;
   const SceneJudge& judge;
   const Painter& painter;
-  const Upsampler* upsampler;  // may be null where no trial is "lengthened"
+  const Upsampler* upsampler;  // may be null where no trial is "lengthened" by it
+  /// Captions by prompt that are taken in its place.
+  std::map<std::string, std::string> lengthened;
   PaintOptions options;
 
   /// Trials number first, first + 1, …, of one kind, painted together. What becomes of a trial
@@ -68,6 +75,8 @@ struct Evaluator {
                        const std::vector<std::string>& captions) const;
   std::vector<Image> pictures_of(const std::vector<Trial>& trials,
                                  const std::vector<std::string>& captions) const;
+  std::vector<std::optional<double>> clip_scores(const std::vector<Trial>& trials,
+                                                 const std::vector<Image>& pictures) const;
 };
 
 /// A share with the bounds within which it lies at 95 % (Wilson 1927).

@@ -81,6 +81,18 @@ std::string chart(const std::vector<ReportRow>& rows) {
                      label_width + chart_width + 10, y, body);
 }
 
+/// A last row, where pictures have CLIP scores.
+std::string clip_row(const std::vector<ReportRow>& rows) {
+  std::string html;
+  bool any = false;
+  for (const std::string& kind : kinds_of(rows)) {
+    const auto mean = mean_clip_score(rows, kind);
+    any = any || mean;
+    html += mean ? fmt::format("<td>{:.1f}</td>", *mean) : "<td></td>";
+  }
+  return any ? "<tr><td>CLIP score</td>" + html + "</tr>\n" : "";
+}
+
 std::string table(const std::vector<ReportRow>& rows) {
   const auto kinds = kinds_of(rows);
   std::string html = "<table>\n<tr><th></th>";
@@ -97,7 +109,7 @@ std::string table(const std::vector<ReportRow>& rows) {
     }
     html += "</tr>\n";
   }
-  return html + "</table>\n";
+  return html + clip_row(rows) + "</table>\n";
 }
 
 std::string figure(const ReportRow& row) {
@@ -140,6 +152,18 @@ std::string mistakes(const std::vector<ReportRow>& rows) {
 
 }  // namespace
 
+std::optional<double> mean_clip_score(const std::vector<ReportRow>& rows, const std::string& kind) {
+  double sum = 0;
+  int count = 0;
+  for (const ReportRow& row : rows) {
+    if (row.kind == kind && row.clip_score) {
+      sum += *row.clip_score;
+      ++count;
+    }
+  }
+  return count == 0 ? std::nullopt : std::optional(sum / count);
+}
+
 std::string report_html(const ReportHead& head, const std::vector<ReportRow>& rows) {
   return filled_page("report.html", {{"model", escaped(head.model)},
                                      {"settings", escaped(head.settings)},
@@ -163,7 +187,12 @@ std::string report_table(const std::vector<ReportRow>& rows) {
                                                 100 * found.low, 100 * found.high));
     }
   }
-  return text + "\n";
+  text += "\n" + std::string(clip_row(rows).empty() ? "" : fmt::format("{:20}", "CLIP score"));
+  for (const std::string& kind : kinds) {
+    const auto mean = mean_clip_score(rows, kind);
+    text += mean ? fmt::format("{:>22.1f}", *mean) : std::string();
+  }
+  return text + (text.ends_with('\n') ? "" : "\n");
 }
 
 }  // namespace longhand

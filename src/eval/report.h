@@ -2,6 +2,7 @@
 // task, and what the detector mixes up.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,11 +14,15 @@ struct ReportRow {
   std::string picture;  // a path relative to the page
   bool follows = false;
   std::string seen;
+  std::optional<double> clip_score = {};
 };
 
 struct ReportHead {
   std::string model, settings;
 };
+
+/// The mean CLIP score of a kind's rows; not set where they have none.
+std::optional<double> mean_clip_score(const std::vector<ReportRow>& rows, const std::string& kind);
 
 /// A page of its own.
 std::string report_html(const ReportHead& head, const std::vector<ReportRow>& rows);

@@ -40,10 +40,20 @@ std::string chart(const SdeditStudy& study) {
   }
   body += fmt::format(
       "<text x=\"{0}\" y=\"14\" style=\"fill:var(--realism)\">distance from real scenes</text>"
-      "<text x=\"{1}\" y=\"14\" style=\"fill:var(--guide)\">distance from the strokes</text>\n",
+      "<text x=\"{1}\" y=\"14\" style=\"fill:var(--guide)\">distance from the guide</text>\n",
       left, left + 220);
   return fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\">\n{}</svg>\n",
                      left + chart_width + 20, top + chart_height + 26, body);
+}
+
+std::string guide_text(const SdeditStudyOptions& options) {
+  return options.guide == SdeditGuide::strokes
+             ? fmt::format(
+                   "Strokes of scenes ({} colours) are noised to t0 and denoised from there",
+                   options.colours)
+             : "A thing of another style is pasted into each scene; what lies around it is noised "
+               "to "
+               "t0 and denoised from there, the rest kept";
 }
 
 std::string row(const SdeditPoint& point, bool best) {
@@ -54,8 +64,8 @@ std::string row(const SdeditPoint& point, bool best) {
 
 std::string table(const SdeditStudy& study) {
   std::string html =
-      "<table>\n<tr><th>t0</th><th>from real scenes</th><th>from the strokes</th></tr>\n" +
-      row(study.strokes, false);
+      "<table>\n<tr><th>t0</th><th>from real scenes</th><th>from the guide</th></tr>\n" +
+      row(study.guide, false);
   for (std::size_t i = 0; i < study.points.size(); ++i) {
     html += row(study.points[i], i == study.best());
   }
@@ -73,20 +83,19 @@ std::string sdedit_html(const ReportHead& head, const SdeditStudyOptions& option
   }
   return filled_page("sdedit.html", {{"model", escaped(head.model)},
                                      {"settings", escaped(head.settings)},
-                                     {"colours", fmt::format("{}", options.colours)},
+                                     {"guide", guide_text(options)},
                                      {"chart", chart(study)},
                                      {"table", table(study)},
                                      {"pictures", pictures}});
 }
 
 std::string sdedit_table(const SdeditStudy& study) {
-  std::string text =
-      fmt::format("{:>4}{:>20}{:>20}\n", "t0", "from real scenes", "from the strokes");
+  std::string text = fmt::format("{:>4}{:>20}{:>20}\n", "t0", "from real scenes", "from the guide");
   const auto add = [&](const SdeditPoint& point, const char* mark) {
     text += fmt::format("{:4.1f}{:20.5f}{:20.4f}{}\n", point.strength, point.realism_distance,
                         point.guide_distance, mark);
   };
-  add(study.strokes, "  the strokes themselves");
+  add(study.guide, "  the guides themselves");
   for (std::size_t i = 0; i < study.points.size(); ++i) {
     add(study.points[i], i == study.best() ? "  best" : "");
   }

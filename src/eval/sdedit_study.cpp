@@ -6,6 +6,8 @@
 #include "nn/pictures.h"
 #include "pipeline/compositing.h"
 #include "pipeline/strokes.h"
+#include "world/nouns.h"
+#include "world/sprites.h"
 
 namespace longhand {
 namespace {
@@ -31,6 +33,54 @@ Tensor embeds_of(const DiffusionModel& model, const std::vector<Image>& pictures
 Scene scene_of(const World& world, std::int64_t seed, std::uint64_t stream, int number) {
   Random random({static_cast<std::uint64_t>(seed), stream, static_cast<std::uint64_t>(number)});
   return world.sample(random);
+}
+
+/// What is edited, where, and towards what.
+struct Guided {
+  Image picture;
+  Tensor mask;  // [height, width]; undefined: everywhere
+  std::string caption;
+};
+
+/// A thing of another style than the scene's, somewhere on its picture.
+Guided paste_on(const World& world, const Scene& scene, const Image& picture, std::string caption,
+                double share, Random& random) {
+  const std::string thing = random.pick(world.things());
+  std::string style = random.pick(world.styles());
+  while (style == scene.style && world.styles().size() > 1) {
+    style = random.pick(world.styles());
+  }
+  const int height = static_cast<int>(share * picture.height);
+  const int width = std::min(
+      static_cast<int>(std::lround(height * world.sprites().aspect(thing, style))), picture.width);
+  const Image cutout =
+      cutout_of(world.sprites().drawn(thing, style, "", std::max(width, 1), height));
+  const int x = random.below(picture.width - cutout.width + 1);
+  const int y = random.below(picture.height - cutout.height + 1);
+  constexpr int margin_share = 32;  // as `longhand edit` has it
+  return {pasted(picture, cutout, x, y),
+          widened(opacity_of_paste(picture, cutout, x, y), picture.height / margin_share),
+          caption +
+              (plural_only(thing) ? " There are also " + thing
+                                  : " There is also " + with_article(thing)) +
+              "."};
+}
+
+Guided guided(const World& world, const Scene& scene, const Image& picture,
+              const SdeditStudyOptions& study, Random& random) {
+  const std::string caption = world.descriptive_caption(scene, random);
+  if (study.guide == SdeditGuide::paste) {
+    return paste_on(world, scene, picture, caption, study.paste_height, random);
+  }
+  return {strokes_of(picture, {.kernel = {}, .colours = study.colours}), {}, caption};
+}
+
+Image edit_of(const Painter& painter, PaintOptions options, const Guided& guided, double strength,
+              std::int64_t seed) {
+  options.guide = PictureGuide{
+      .picture = picture_to_tensor(guided.picture), .strength = strength, .mask = guided.mask};
+  const Image edit = painter.paint({{.caption = guided.caption, .seed = seed}}, options).front();
+  return guided.mask.defined() ? blended(guided.picture, edit, guided.mask) : edit;
 }
 
 /// Mean of k(x, y) over all pairs; over those of different rows where both are one set.
@@ -78,27 +128,24 @@ SdeditStudy sdedit_study(const World& world, const Painter& painter, const Paint
   }
   const Tensor reference = embeds_of(painter.model(), real);
   const std::size_t strengths = study.strengths.size();
-  std::vector<Image> strokes;
+  std::vector<Image> guides;
   std::vector<std::vector<Image>> edits(strengths);
   std::vector<double> distances(strengths, 0);
   for (int i = 0; i < study.scenes; ++i) {
     const Scene scene = scene_of(world, study.seed, edited, i);
     Random random({static_cast<std::uint64_t>(study.seed), static_cast<std::uint64_t>(i)});
-    const Order order{.caption = world.descriptive_caption(scene, random), .seed = study.seed + i};
     std::vector<Image> pictures = {world.draw(scene, options.width)};
-    strokes.push_back(strokes_of(pictures.front(), {.kernel = {}, .colours = study.colours}));
-    pictures.push_back(strokes.back());
+    const Guided guide = guided(world, scene, pictures.front(), study, random);
+    guides.push_back(guide.picture);
+    pictures.push_back(guide.picture);
     for (std::size_t at = 0; at < strengths; ++at) {
-      PaintOptions editing = options;
-      editing.guide = PictureGuide{.picture = picture_to_tensor(strokes.back()),
-                                   .strength = study.strengths[at]};
-      pictures.push_back(painter.paint({order}, editing).front());
+      pictures.push_back(edit_of(painter, options, guide, study.strengths[at], study.seed + i));
       edits[at].push_back(pictures.back());
-      distances[at] += rms_difference(pictures.back(), strokes.back(), {}) / study.scenes;
+      distances[at] += rms_difference(pictures.back(), guide.picture, guide.mask) / study.scenes;
     }
     on_scene(i, pictures);
   }
-  SdeditStudy result{{0, kernel_distance(embeds_of(painter.model(), strokes), reference), 0}, {}};
+  SdeditStudy result{{0, kernel_distance(embeds_of(painter.model(), guides), reference), 0}, {}};
   for (std::size_t at = 0; at < strengths; ++at) {
     result.points.push_back({study.strengths[at],
                              kernel_distance(embeds_of(painter.model(), edits[at]), reference),

@@ -98,6 +98,9 @@ class DiffusionModel {
   /// CLIP embeddings [n, d] of texts, in the space of pictures' embeddings; as above.
   virtual at::Tensor text_embeds_of(const std::vector<std::string>& texts) const;
 
+  /// True where it embeds pictures and texts in one space, by image_embeds_of and text_embeds_of.
+  virtual bool embeds() const { return false; }
+
   /// Steps of the prior, which denoiser() takes. Throws invalid_argument where the subject needs a
   /// prior and there is none, or one that cannot take so many.
   virtual int prior_steps(const Subject& subject, const ConditioningOptions& options) const {

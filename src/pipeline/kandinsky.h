@@ -32,6 +32,7 @@ class Kandinsky : public DiffusionModel {
   at::Tensor imagined_embeds(const Subject& subject, const ConditioningOptions& options,
                              NoiseSource& noise) const override;
   at::Tensor text_embeds_of(const std::vector<std::string>& texts) const override;
+  bool embeds() const override { return true; }
   int prior_steps(const Subject& subject, const ConditioningOptions& options) const override;
   const SchedulerConfig& schedule() const override { return schedule_; }
   Size own_size() const override;

@@ -34,6 +34,7 @@ class Karlo : public DiffusionModel {
   at::Tensor imagined_embeds(const Subject& subject, const ConditioningOptions& options,
                              NoiseSource& noise) const override;
   at::Tensor text_embeds_of(const std::vector<std::string>& texts) const override;
+  bool embeds() const override { return image_encoder_.has_value(); }
   int prior_steps(const Subject& subject, const ConditioningOptions& options) const override;
   int super_res_steps() const override { return SuperResolution::steps; }
   const SchedulerConfig& schedule() const override { return schedule_; }

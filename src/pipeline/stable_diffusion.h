@@ -30,10 +30,9 @@ class StableDiffusion : public DiffusionModel {
   at::Tensor imagined_embeds(const Subject& subject, const ConditioningOptions& options,
                              NoiseSource& noise) const override;
   at::Tensor text_embeds_of(const std::vector<std::string>& texts) const override;
+  bool embeds() const override { return joint_encoder_.has_value(); }
   int prior_steps(const Subject& subject, const ConditioningOptions& options) const override;
-  const SuperResolution* enlarger() const override {
-    return enlarger_ ? &*enlarger_ : nullptr;
-  }
+  const SuperResolution* enlarger() const override { return enlarger_ ? &*enlarger_ : nullptr; }
   const SchedulerConfig& schedule() const override { return schedule_; }
   Size own_size() const override;
   int max_tokens() const override;

@@ -70,12 +70,12 @@ class AutoregressivePriorTraining {
     return scenes_.review_of(imagined(prior_, text, random));
   }
 
-  void write_model(const Optimizer& optimizer) const {
+  void write_model(const Optimizer& optimizer, const fs::path& model) const {
     std::map<std::string, Tensor> all = optimizer.averaged();
     for (const std::string& name : measured) {
       all[name] = weights_.parameters().at(name);
     }
-    const fs::path folder = recipe_.model / "autoregressive_prior";
+    const fs::path folder = model / "autoregressive_prior";
     save_tensors(folder / "diffusion_pytorch_model.safetensors", all, at::kBFloat16);
     write_file_atomically(folder / "config.json", config_.dump(2) + "\n");
   }

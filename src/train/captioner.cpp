@@ -120,14 +120,14 @@ class CaptionerTraining {
     return review;
   }
 
-  void write_model(const Optimizer& optimizer) const {
+  void write_model(const Optimizer& optimizer, const fs::path& model) const {
     std::map<std::string, Tensor> all = optimizer.averaged();
     for (const auto& [name, tensor] : weights_.parameters()) {
       all.try_emplace(name, tensor);
     }
     save_tensors(recipe_.out / "model.safetensors", all, at::kBFloat16);
-    save_tensors(recipe_.model / "captioner" / "model.safetensors", all, at::kBFloat16);
-    write_file_atomically(recipe_.model / "captioner" / "config.json", own_.model.dump(2) + "\n");
+    save_tensors(model / "captioner" / "model.safetensors", all, at::kBFloat16);
+    write_file_atomically(model / "captioner" / "config.json", own_.model.dump(2) + "\n");
   }
 
  private:

@@ -119,7 +119,7 @@ class ClipTraining {
 
   /// Both encoders, in the run's folder: a model whose UNet was trained on another CLIP must not
   /// get them.
-  void write_model(const Optimizer& optimizer) const {
+  void write_model(const Optimizer& optimizer, const fs::path&) const {
     const auto all = optimizer.averaged();
     const auto write_encoder = [&](const char* folder, const std::string& prefix,
                                    const json& config) {

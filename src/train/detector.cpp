@@ -202,8 +202,8 @@ class DetectorTraining {
     return {{}, shares};
   }
 
-  void write_model(const Optimizer& optimizer) const {
-    save_tensors(recipe_.model / "model.safetensors", optimizer.averaged(), at::kBFloat16);
+  void write_model(const Optimizer& optimizer, const fs::path& model) const {
+    save_tensors(model / "model.safetensors", optimizer.averaged(), at::kBFloat16);
     nlohmann::json config = recipe_.config.at("config");
     config.update({{"_class_name", "SceneDetector"},
                    {"world", recipe_.world},
@@ -213,7 +213,7 @@ class DetectorTraining {
                    {"places", config_.places},
                    {"weather", config_.weather},
                    {"styles", config_.styles}});
-    write_file_atomically(recipe_.model / "config.json", config.dump(1) + "\n");
+    write_file_atomically(model / "config.json", config.dump(1) + "\n");
   }
 
  private:

@@ -11,7 +11,7 @@
 namespace longhand {
 
 /// Training(recipe) has parameters() by name, batch(step), which is made in the background,
-/// forward_backward(batch), review() and write_model(optimizer).
+/// forward_backward(batch), review() and write_model(optimizer, folder).
 template <class Training>
 void learn(const Recipe& recipe, const char* what) {
   const Training training(recipe);
@@ -21,9 +21,10 @@ void learn(const Recipe& recipe, const char* what) {
       [&](std::int64_t step) { return training.batch(step); }, resumed_step(recipe));
   run_training(
       recipe, optimizer, [&](std::int64_t) { return training.forward_backward(loader.next()); },
-      [&] { return training.review(); });
+      [&] { return training.review(); },
+      [&](const fs::path& folder) { training.write_model(optimizer, folder); });
   if (ranks::rank() == 0) {
-    training.write_model(optimizer);
+    training.write_model(optimizer, recipe.model);
   }
 }
 

@@ -180,15 +180,15 @@ class PainterTraining {
     return loss.item<double>();
   }
 
-  void write_model(const Optimizer& optimizer) const {
-    save_tensors(recipe_.model / "unet" / "diffusion_pytorch_model.safetensors",
-                 optimizer.averaged(), at::kBFloat16);
+  void write_model(const Optimizer& optimizer, const fs::path& model) const {
+    save_tensors(model / "unet" / "diffusion_pytorch_model.safetensors", optimizer.averaged(),
+                 at::kBFloat16);
     const auto write_config = [&](const char* file, json config) {
-      write_file_atomically(recipe_.model / file, config.dump(2) + "\n");
+      write_file_atomically(model / file, config.dump(2) + "\n");
     };
     write_config("unet/config.json", own_.unet);
-    clip_.copy("text_encoder", recipe_.model / "text_encoder_2");
-    clip_.copy("image_encoder", recipe_.model / "image_encoder");
+    clip_.copy("text_encoder", model / "text_encoder_2");
+    clip_.copy("image_encoder", model / "image_encoder");
     write_config("scheduler/scheduler_config.json", own_.scheduler);
   }
 

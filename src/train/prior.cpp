@@ -80,11 +80,11 @@ class PriorTraining {
     return scenes_.review_of(prior_.post_process_latents(latents.to(dtype_)));
   }
 
-  void write_model(const Optimizer& optimizer) const {
-    save_tensors(recipe_.model / "prior" / "diffusion_pytorch_model.safetensors",
-                 optimizer.averaged(), at::kBFloat16);
-    write_file_atomically(recipe_.model / "prior" / "config.json", config_.dump(2) + "\n");
-    write_file_atomically(recipe_.model / "prior_scheduler" / "scheduler_config.json",
+  void write_model(const Optimizer& optimizer, const fs::path& model) const {
+    save_tensors(model / "prior" / "diffusion_pytorch_model.safetensors", optimizer.averaged(),
+                 at::kBFloat16);
+    write_file_atomically(model / "prior" / "config.json", config_.dump(2) + "\n");
+    write_file_atomically(model / "prior_scheduler" / "scheduler_config.json",
                           scheduler_.dump(2) + "\n");
   }
 

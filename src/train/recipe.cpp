@@ -41,6 +41,7 @@ Recipe Recipe::load(const fs::path& path) {
   r.resolution = config_value(json, "resolution", r.resolution);
   r.checkpoint_minutes = config_value(json, "checkpoint_minutes", r.checkpoint_minutes);
   r.sample_minutes = config_value(json, "sample_minutes", r.sample_minutes);
+  r.snapshot_steps = config_value(json, "snapshot_steps", r.snapshot_steps);
   r.dtype = config_value(json, "dtype", r.dtype);
   r.optimizer = optimizer_config(config_value(json, "optimizer", nlohmann::json::object()));
   r.config = json;
@@ -63,10 +64,14 @@ void train_on_ranks(const Recipe& recipe) {
     spdlog::set_level(spdlog::level::warn);
   }
   static const std::map<std::string, void (*)(const Recipe&)> kinds = {
-      {"autoencoder", train_autoencoder}, {"clip", train_clip},
-      {"painter", train_painter},         {"prior", train_prior},
-      {"captioner", train_captioner},     {"detector", train_detector},
-      {"recaption", recaption},           {"autoregressive_prior", train_autoregressive_prior},
+      {"autoencoder", train_autoencoder},
+      {"clip", train_clip},
+      {"painter", train_painter},
+      {"prior", train_prior},
+      {"captioner", train_captioner},
+      {"detector", train_detector},
+      {"recaption", recaption},
+      {"autoregressive_prior", train_autoregressive_prior},
       {"super_resolution", train_super_resolution},
   };
   const auto found = kinds.find(recipe.kind);

@@ -22,6 +22,7 @@ struct Recipe {
   int resolution = 128;
   double checkpoint_minutes = 3;
   double sample_minutes = 5;
+  std::int64_t snapshot_steps = 0;  // how often the model as it is then is kept; 0: never
   std::string dtype = "auto";
   OptimizerConfig optimizer;
   nlohmann::json config;  // all of the file, for what one kind alone needs

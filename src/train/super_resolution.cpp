@@ -2,13 +2,13 @@
 // the large picture, beside it the small picture enlarged → the piece without noise. Small pictures
 // are those that the autoencoder makes of noisy latents, so that what painted pictures get wrong is
 // put right.
+#include "pipeline/super_resolution.h"
 #include "core/error.h"
 #include "diffusion/noise_schedule.h"
 #include "models/autoencoder.h"
 #include "models/config.h"
 #include "nn/dtype.h"
 #include "nn/pictures.h"
-#include "pipeline/super_resolution.h"
 #include "train/learning.h"
 #include "train/ranks.h"
 #include "train/recipe.h"
@@ -52,7 +52,8 @@ class SuperResolutionTraining {
            crop_, crops_, unit, recipe.resolution, recipe.batch);
     }
     if (schedule_.prediction_type != "sample") {
-      fail(Kind::corrupt, "super-resolution is trained with \"prediction_type\": \"sample\", not {}",
+      fail(Kind::corrupt,
+           "super-resolution is trained with \"prediction_type\": \"sample\", not {}",
            schedule_.prediction_type);
     }
   }
@@ -85,9 +86,8 @@ class SuperResolutionTraining {
   double forward_backward(const Batch& batch) const {
     const Tensor noise = ranks::noise_like(batch.pictures);
     const Tensor noisy = add_noise(cumulative_, batch.pictures, noise, batch.timesteps);
-    const Tensor input = at::cat({noisy, batch.given}, 1)
-                             .to(dtype_)
-                             .contiguous(at::MemoryFormat::ChannelsLast);
+    const Tensor input =
+        at::cat({noisy, batch.given}, 1).to(dtype_).contiguous(at::MemoryFormat::ChannelsLast);
     const Tensor loss =
         at::mse_loss(unet_.forward(input, batch.timesteps).to(at::kFloat), batch.pictures);
     loss.backward();
@@ -103,9 +103,9 @@ class SuperResolutionTraining {
       Random random({recipe_.seed + 1, 7, static_cast<std::uint64_t>(i)});
       const Pair pair = pair_of(world_.sample(random), 0, random);
       NoiseSource noise({i});
-      const Tensor answer =
-          super_resolved(unet_, unet_, schedule_, SuperResolution::steps,
-                         pair.given.to(dtype_).contiguous(at::MemoryFormat::ChannelsLast), noise, {});
+      const Tensor answer = super_resolved(
+          unet_, unet_, schedule_, SuperResolution::steps,
+          pair.given.to(dtype_).contiguous(at::MemoryFormat::ChannelsLast), noise, {});
       plain += psnr(pair.given, pair.picture) / held_back_count;
       own += psnr(answer, pair.picture) / held_back_count;
       for (const Tensor* picture : {&pair.given, &answer, &pair.picture}) {
@@ -115,17 +115,17 @@ class SuperResolutionTraining {
     return {contact_sheet(sheet, 6), {{"psnr", own}, {"psnr_of_bicubic", plain}}};
   }
 
-  void write_model(const Optimizer& optimizer) const {
-    save_tensors(recipe_.model / "super_res" / "diffusion_pytorch_model.safetensors",
-                 optimizer.averaged(), at::kBFloat16);
-    write_file_atomically(recipe_.model / "super_res" / "config.json", config_.dump(2) + "\n");
-    write_file_atomically(recipe_.model / "super_res_scheduler" / "scheduler_config.json",
+  void write_model(const Optimizer& optimizer, const fs::path& model) const {
+    save_tensors(model / "super_res" / "diffusion_pytorch_model.safetensors", optimizer.averaged(),
+                 at::kBFloat16);
+    write_file_atomically(model / "super_res" / "config.json", config_.dump(2) + "\n");
+    write_file_atomically(model / "super_res_scheduler" / "scheduler_config.json",
                           scheduler_.dump(2) + "\n");
   }
 
  private:
-  /// A scene [1, 3, side, side], and what is given of it: half as large, as the autoencoder makes it
-  /// of latents with noise of this standard deviation, enlarged again.
+  /// A scene [1, 3, side, side], and what is given of it: half as large, as the autoencoder makes
+  /// it of latents with noise of this standard deviation, enlarged again.
   struct Pair {
     Tensor picture, given;
   };

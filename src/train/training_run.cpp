@@ -34,6 +34,19 @@ void save_checkpoint(const Recipe& recipe, const Optimizer& optimizer, std::int6
   }
 }
 
+/// A whole model, which is there only when it is complete.
+void take_snapshot(const Recipe& recipe, std::int64_t step,
+                   const std::function<void(const fs::path& folder)>& write_model) {
+  const fs::path folder = recipe.out / "snapshots" / fmt::format("{:08}", step * recipe.batch);
+  const fs::path begun = folder.string() + ".begun";
+  fs::remove_all(begun);
+  fs::remove_all(folder);
+  fs::create_directories(folder.parent_path());
+  fs::copy(recipe.model, begun, fs::copy_options::recursive);
+  write_model(begun);
+  fs::rename(begun, folder);
+}
+
 /// The loss of the joined batch, and whether any rank was told to stop.
 struct Agreement {
   double loss;
@@ -55,7 +68,8 @@ std::int64_t resumed_step(const Recipe& recipe) {
 
 void run_training(const Recipe& recipe, Optimizer& optimizer,
                   const std::function<double(std::int64_t step)>& forward_backward,
-                  const std::function<Review()>& review) {
+                  const std::function<Review()>& review,
+                  const std::function<void(const fs::path& folder)>& write_model) {
   std::int64_t step = resumed_step(recipe);
   if (step > 0) {
     const auto file =
@@ -86,6 +100,9 @@ void run_training(const Recipe& recipe, Optimizer& optimizer,
       continue;
     }
     log->add(step, {agreed.loss, norm, rate, 60 * minutes_since(began)});
+    if (write_model && recipe.snapshot_steps > 0 && step % recipe.snapshot_steps == 0) {
+      take_snapshot(recipe, step, write_model);
+    }
     const bool last = step == recipe.steps;
     if (minutes_since(saved) > recipe.checkpoint_minutes || last || stop) {
       log->flush();

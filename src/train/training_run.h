@@ -22,9 +22,12 @@ struct Review {
 /// backward()) and the optimizer from where the checkpoint stands to recipe.steps. Every
 /// sample_minutes, and at the end, rank 0 calls `review()` with the averaged parameters in the
 /// model. Figures go where train/training_log.h says. On Ctrl-C it saves and throws cancelled.
+/// Every snapshot_steps rank 0 copies the model's folder to out/snapshots/PICTURES, with so many
+/// pictures seen, and calls `write_model(folder)` with the copy.
 void run_training(const Recipe& recipe, Optimizer& optimizer,
                   const std::function<double(std::int64_t step)>& forward_backward,
-                  const std::function<Review()>& review);
+                  const std::function<Review()>& review,
+                  const std::function<void(const fs::path& folder)>& write_model = {});
 
 /// Where a resumed run goes on: 0, or the step in out/state.json.
 std::int64_t resumed_step(const Recipe& recipe);

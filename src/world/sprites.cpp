@@ -244,6 +244,21 @@ class SpriteSource {
 
 }  // namespace
 
+Image cutout_of(const Sprite& sprite) {
+  Image image(sprite.width, sprite.height, 4);
+  for (std::size_t i = 0; i < sprite.pixels.size(); i += 4) {
+    const float alpha = sprite.pixels[i + 3];
+    for (std::size_t c = 0; c < 3; ++c) {
+      const float value = alpha > 0 ? sprite.pixels[i + c] / alpha : 0;
+      image.pixels[i + c] =
+          static_cast<std::uint8_t>(std::lround(255 * std::clamp(value, 0.0F, 1.0F)));
+    }
+    image.pixels[i + 3] =
+        static_cast<std::uint8_t>(std::lround(255 * std::clamp(alpha, 0.0F, 1.0F)));
+  }
+  return image;
+}
+
 SpriteSet::SpriteSet(const std::vector<std::string>& things, std::vector<std::string> styles)
     : styles_(std::move(styles)) {
   for (const std::string& style : styles_) {

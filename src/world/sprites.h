@@ -25,6 +25,9 @@ struct Sprite {
   }
 };
 
+/// RGBA, alpha not premultiplied: a cut-out.
+Image cutout_of(const Sprite& sprite);
+
 /// Which of a sprite's colours are its body's, so that a colour word changes those and leaves eyes,
 /// wheels and leaves.
 struct Body {

@@ -38,6 +38,22 @@ class Evaluation(Case):
         self.assertEqual(told(again.splitlines()), told(text.splitlines()))
         self.refused(2, "another evaluation", *arguments, "--kind", "truth", "--seed", 5)
 
+    def test_captions_are_taken_again_and_curves(self):
+        """Two evaluations of one painter as if of two points of its training."""
+        first, second = self.folder / "alt-1000", self.folder / "alt-2000"
+        arguments = ("eval", *self.flags, "--task", "counting", "--kind", "lengthened")
+        self.longhand(*arguments, "--out", first)
+        self.longhand(*arguments, "--out", second, "--captions-of", first)
+        captions = [[row["Caption"] for row in self.rows(folder / "rows.jsonl")] for folder in (first, second)]
+        self.assertEqual(*captions)
+        self.assertTrue(all(0 <= row["CLIP score"] <= 100 for row in self.rows(second / "rows.jsonl")))
+        self.refused(2, "has no lengthened caption", *arguments, "--out", self.out, "--captions-of", first, "--seed", 5)
+        curves = self.folder / "curves"
+        self.longhand("eval", "--study", "curves", first, second, "--out", curves)
+        self.assertIn("| alt | 2000 |", (curves / "curves.md").read_text())
+        self.assertIn("polyline", (curves / "curves.html").read_text())
+        self.refused(2, "PAINTER-PICTURES", "eval", "--study", "curves", self.detector, "--out", curves)
+
     def test_varied(self):
         self.longhand("eval", "--out", self.out, *self.flags, "--task", "single thing", "--kind", "varied")
         self.assertEqual([row["Caption"] for row in self.rows(self.out / "rows.jsonl")], ["", ""])

@@ -40,7 +40,7 @@ CAPTIONER = {
     "max_position_embeddings": 200, "tie_word_embeddings": True, "layer_norm_eps": 1e-6,
     "vision_config": {k: v for k, v in VISION.items() if k != "projection_dim"}}
 DETECTOR = {"block_out_channels": [8, 16], "layers_per_block": [1, 1], "num_attention_heads": 2, "norm_num_groups": 4}
-STAGES = ("autoencoder", "clip", "captioner_alt", "captioner", "recaption", "painter", "prior", "autoregressive_prior", "detector")
+STAGES = ("autoencoder", "clip", "captioner_alt", "captioner", "recaption", "painter", "prior", "autoregressive_prior", "super_resolution", "detector")
 TOGETHER = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "2"]
 # Open MPI refuses root without these; one thread a rank, as its binding gives where there are cores enough.
 ENVIRONMENT = os.environ | {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMP_NUM_THREADS": "1"}
@@ -181,7 +181,7 @@ class Ranks(Training):
                 self.assertAlmostEqual(float(other[column]) / float(one[column]), 1, places=places, msg=f"{kind}: {one}, {other}")
 
     def test_losses_are_those_of_one_process(self):
-        for kind in ("autoencoder", "clip", "captioner", "painter", "prior", "autoregressive_prior", "detector"):
+        for kind in ("autoencoder", "clip", "captioner", "painter", "prior", "autoregressive_prior", "super_resolution", "detector"):
             self.compare(kind)
 
     def test_a_lost_rank_ends_the_run_at_its_last_checkpoint(self):
@@ -237,7 +237,8 @@ class Smoke(Training):
             self.assertEqual(sum(1 for _ in rows), 2 * 3 * 9)  # two prompts a task, of three kinds
         caption = json.loads((self.folder / "captions.jsonl").read_text())
         self.assertEqual((caption["Image"], caption["Kind"]), ("picture.png", "descriptive"))
-        self.assertTrue((self.folder / "sdedit/sdedit.html").exists())
+        for study in ("sdedit", "compositing"):
+            self.assertTrue((self.folder / study / "sdedit.html").exists())
         self.assertIn("word on a sign", (self.folder / "eval/report.html").read_text())
         with open(self.folder / "recaption/captions.jsonl") as rows:
             self.assertEqual([json.loads(row)["Number"] for row in rows], list(range(64)))

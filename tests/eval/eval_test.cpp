@@ -6,6 +6,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "eval/curves.h"
 #include "eval/evaluation.h"
 #include "eval/report.h"
 #include "eval/sdedit_report.h"
@@ -156,4 +157,27 @@ TEST_CASE("the best strength is where both distances are small") {
   const std::string page = sdedit_html({"pocket", "25 steps"}, {}, study, {"images/000.png"});
   CHECK(page.find("{{") == std::string::npos);
   CHECK(page.find("images/000.png") != std::string::npos);
+  CHECK(page.find("Strokes") != std::string::npos);
+  const std::string pasted =
+      sdedit_html({"pocket", "25 steps"}, {.guide = SdeditGuide::paste}, study, {});
+  CHECK(pasted.find("pasted into each scene") != std::string::npos);
+}
+
+TEST_CASE("curves: a painter's last evaluation is what the table has") {
+  const auto rows = [](int right, double clip) {
+    std::vector<ReportRow> made;
+    for (int i = 0; i < 4; ++i) {
+      made.push_back({"counting", "short", "two dogs", "two dogs", "", i < right, "", clip});
+    }
+    return made;
+  };
+  const std::vector<PainterEvaluation> evaluations = {
+      {"alt", 2000, rows(3, 30)}, {"alt", 1000, rows(1, 20)}, {"mix", 1000, rows(4, 40.25)}};
+  CHECK(curves_table(evaluations) ==
+        "| painter | pictures | short |\n|---|---|---|\n"
+        "| alt | 2000 | 75.0 % (30–95), 30.0 |\n| mix | 1000 | 100.0 % (51–100), 40.2 |\n");
+  const std::string html = curves_html(evaluations);
+  CHECK(html.find("short: prompts followed") != std::string::npos);
+  CHECK(html.find("short: CLIP score") != std::string::npos);
+  CHECK_THROWS_AS(PainterEvaluation::read("no_number"), Error);
 }
