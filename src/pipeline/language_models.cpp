@@ -3,14 +3,21 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "core/error.h"
 #include "core/files.h"
+#include "core/log.h"
 #include "llm/endpoint.h"
 #include "llm/llama_cpp.h"
+#include "llm/torch_engine.h"
+#include "nn/dtype.h"
 
 namespace longhand {
 namespace {
 
 constexpr int most_requests = 16;  // at once; endpoints queue or refuse more
+constexpr int llama_sequences = 64, most_llama_sequences = 255;
+constexpr int most_sequences = 256,
+              fewest_sequences = 8;  // of the torch engine, unless --batch says
 
 std::string named_model(const UpsampleRequest& request) {
   if (!request.llm.empty()) {
@@ -22,13 +29,50 @@ std::string named_model(const UpsampleRequest& request) {
   return home() / ".deps" / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf";
 }
 
+/// The most sequences, at most `wanted`, that the torch engine has memory for; 0 and why where it
+/// does not run the model.
+std::pair<int, std::string> torch_sequences(const fs::path& gguf, TorchEngineOptions options) {
+  std::string reason = torch_engine_refuses(gguf, options);
+  while (!reason.empty() && options.sequences > fewest_sequences) {
+    options.sequences /= 2;
+    if (torch_engine_refuses(gguf, options).empty()) {
+      return {options.sequences, ""};
+    }
+  }
+  return {reason.empty() ? options.sequences : 0, reason};
+}
+
+std::shared_ptr<LanguageModel> load_gguf(const fs::path& gguf, const UpsampleRequest& request,
+                                         Rows rows) {
+  if (request.engine != "auto" && request.engine != "torch" && request.engine != "llama.cpp") {
+    fail(Kind::invalid_argument, "--engine {}: expected auto, torch or llama.cpp", request.engine);
+  }
+  TorchEngineOptions options{.sequences = request.batch.value_or(most_sequences),
+                             .dtype = dtype_named("auto", at::kCPU)};
+  if (request.engine == "torch") {
+    return load_torch_engine(gguf, options);
+  }
+  if (request.engine == "auto" && rows == Rows::several) {
+    const auto [sequences, reason] = torch_sequences(gguf, options);
+    if (reason.empty()) {
+      spdlog::info("{} on the torch engine, {} sequences at once", gguf.stem().string(), sequences);
+      options.sequences = sequences;
+      return load_torch_engine(gguf, options);
+    }
+    spdlog::info("llama.cpp is taken: {}", reason);
+  }
+  return load_llama(gguf,
+                    {std::min(request.batch.value_or(llama_sequences), most_llama_sequences), 0});
+}
+
 }  // namespace
 
-std::shared_ptr<LanguageModel> load_language_model(const UpsampleRequest& request) {
+std::shared_ptr<LanguageModel> load_language_model(const UpsampleRequest& request, Rows rows) {
   const std::string named = named_model(request);
   if (is_endpoint(named)) {
     return connect_endpoint(
-        named, {request.llm_model, std::min(request.batch, most_requests), request.llm_timeout});
+        named, {request.llm_model, std::min(request.batch.value_or(most_requests), most_requests),
+                request.llm_timeout});
   }
   if (!request.llm_model.empty()) {
     fail(
@@ -36,7 +80,7 @@ std::shared_ptr<LanguageModel> load_language_model(const UpsampleRequest& reques
         "--llm-model names a model of an endpoint, and --llm is {}; give --llm http://HOST:PORT/v1",
         named);
   }
-  return load_llama(named, {request.batch, 0});
+  return load_gguf(named, request, rows);
 }
 
 }  // namespace longhand

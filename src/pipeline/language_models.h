@@ -7,8 +7,11 @@
 
 namespace longhand {
 
-/// request.llm, else $LONGHAND_LLM, else the model that set-up brought. Throws what load_llama and
-/// connect_endpoint do.
-std::shared_ptr<LanguageModel> load_language_model(const UpsampleRequest& request);
+/// How many prompts are to come: an engine for many sequences takes longer to load.
+enum class Rows { one, several };
+
+/// request.llm, else $LONGHAND_LLM, else the model that set-up brought, on request.engine. Throws
+/// what load_llama, load_torch_engine and connect_endpoint do.
+std::shared_ptr<LanguageModel> load_language_model(const UpsampleRequest& request, Rows rows);
 
 }  // namespace longhand

@@ -203,17 +203,16 @@ std::vector<Image> Painter::painted(const std::vector<Order>& orders,
     latents = refined(latents, run, options);
   }
   const DiffusionModel& last = refiner_ ? *refiner_ : *model_;
-  return images_of(
-      enlarged(last.pictures_of(latents, run.noise, options.on_step), run, options));
+  return images_of(enlarged(last.pictures_of(latents, run.noise, options.on_step), run, options));
 }
 
 at::Tensor Painter::enlarged(const at::Tensor& pictures, Run& run,
                              const PaintOptions& options) const {
   const int times = enlargement(options);
-  return times == 1 ? pictures
-                    : model_->enlarger()->enlarged(pictures, times * pictures.size(2),
-                                                   times * pictures.size(3), run.noise,
-                                                   options.on_step);
+  return times == 1
+             ? pictures
+             : model_->enlarger()->enlarged(pictures, times * pictures.size(2),
+                                            times * pictures.size(3), run.noise, options.on_step);
 }
 
 at::Tensor Painter::from_noise(Run& run, const PaintOptions& options) const {

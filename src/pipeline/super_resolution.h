@@ -31,8 +31,8 @@ class SuperResolution {
   SuperResolution(const Checkpoint& checkpoint, const SuperResolutionNames& names,
                   const at::TensorOptions& placement);
 
-  /// Pictures [n, 3, h, w], about -1…1 → [n, 3, height, width]. Draws the noise; calls on_step after
-  /// each step.
+  /// Pictures [n, 3, h, w], about -1…1 → [n, 3, height, width]. Draws the noise; calls on_step
+  /// after each step.
   at::Tensor enlarged(const at::Tensor& pictures, std::int64_t height, std::int64_t width,
                       NoiseSource& noise, const OnStep& on_step) const;
   /// Bytes of its work beside the weights at its peak, for n pictures of that size.

@@ -20,6 +20,7 @@ struct UpsampleRequest {
   std::string llm;
   std::string llm_model;
   int llm_timeout = 120;
+  std::string engine = "auto";
   std::string prompt_template = "dalle3";
   int candidates = 4;
   int max_tokens = 77;
@@ -27,7 +28,7 @@ struct UpsampleRequest {
   double temperature = 0.7;
   int top_k = 50;
   double top_p = 0.95;
-  int batch = 64;
+  std::optional<int> batch;
   bool unguided = false;
 
   static constexpr auto fields = std::tuple{
@@ -39,6 +40,10 @@ struct UpsampleRequest {
             "which of the endpoint's models (default: the first)"),
       field("llm_timeout", &UpsampleRequest::llm_timeout,
             "seconds to wait for an endpoint's answer", 1, 3600),
+      field(
+          "engine", &UpsampleRequest::engine,
+          "what runs a GGUF: torch (many sequences at once), llama.cpp, or auto, which takes torch "
+          "for several prompts where it runs the model"),
       field("template", &UpsampleRequest::prompt_template, "\"dalle3\", or a template's JSON file"),
       field("candidates", &UpsampleRequest::candidates, "captions tried for each prompt", 1, 64),
       field("max_tokens", &UpsampleRequest::max_tokens,
@@ -47,7 +52,9 @@ struct UpsampleRequest {
       field("temperature", &UpsampleRequest::temperature, "0 takes the likeliest", 0, 5),
       field("top_k", &UpsampleRequest::top_k, "tokens to choose among", 1, 1000),
       field("top_p", &UpsampleRequest::top_p, "probability to choose within", 0, 1),
-      field("batch", &UpsampleRequest::batch, "sequences decoded at once", 1, 255),
+      field("batch", &UpsampleRequest::batch,
+            "sequences decoded at once (default: llama.cpp 64, torch 256 or what memory holds)", 1,
+            1024),
       field("unguided", &UpsampleRequest::unguided,
             "the model's own words: no budget, no openings, no prompt in front"),
   };

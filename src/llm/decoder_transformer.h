@@ -1,0 +1,75 @@
+// The network of Llama, Mistral, Qwen2 and Qwen3: weights of a GGUF, laid out for products of many
+// sequences at once.
+#pragma once
+
+#include <vector>
+
+#include "llm/gguf.h"
+#include "nn/cached_attention.h"
+
+namespace longhand {
+
+struct DecoderTransformerConfig {
+  std::int64_t layers, hidden, feed_forward, vocabulary, context;
+  HeadShape heads;
+  double norm_epsilon, rope_base;
+  bool rope_halves;  // which numbers of a head are turned together: see rotate()
+
+  /// Throws invalid_argument, naming what, where this network cannot run the model.
+  static DecoderTransformerConfig of(const Gguf& gguf);
+};
+
+class DecoderTransformer {
+ public:
+  /// Throws corrupt, naming the tensor.
+  DecoderTransformer(const Gguf& gguf, at::ScalarType dtype);
+
+  /// What a sequence remembers: its own keys and values, a layer each.
+  using Memory = std::vector<OwnKeys>;
+  Memory memory(std::int64_t tokens) const;
+
+  /// A token to evaluate: its id, its position, the memory of its sequence, and how many tokens of
+  /// the prefix that begins with.
+  struct Row {
+    std::int32_t token;
+    std::int64_t position;
+    Memory* memory;
+    std::int64_t shared;
+  };
+  /// Evaluates the prefix by itself, and keeps it for all that follow.
+  void set_prefix(std::span<const std::int32_t> tokens);
+  /// Tokens of any sequences, those of one in order → the last layer's states [rows, hidden].
+  at::Tensor states(std::span<const Row> rows) const;
+  /// States [rows, hidden] → logits [rows, vocabulary], float32.
+  at::Tensor logits(const at::Tensor& states) const;
+  const DecoderTransformerConfig& config() const { return config_; }
+
+ private:
+  /// x [rows, in] → [rows, out], by a packed weight.
+  struct Linear {
+    at::Tensor packed, bias;
+    at::Tensor forward(const at::Tensor& x) const;
+  };
+  struct Layer {
+    at::Tensor attention_norm, feed_forward_norm;  // float32
+    at::Tensor query_norm, key_norm;               // float32; Qwen3's
+    Linear query_key_value, attention_output, gate_up, down;
+  };
+  Layer layer(const Gguf& gguf, std::int64_t index) const;
+  Linear joined(const Gguf& gguf, const std::vector<std::string>& names,
+                const std::vector<std::int64_t>& outs, std::int64_t in) const;
+  at::Tensor turns(const Gguf& gguf) const;
+  at::Tensor attended(const Layer& layer, std::size_t index, const at::Tensor& x,
+                      std::span<const Row> rows, std::span<const std::int64_t> positions) const;
+
+  DecoderTransformerConfig config_;
+  at::ScalarType dtype_;
+  at::Tensor embedding_;  // [vocabulary, hidden]
+  std::vector<Layer> layers_;
+  at::Tensor output_norm_;
+  Linear output_;
+  at::Tensor turns_;  // [context, width]: see rotate()
+  std::vector<SharedKeys> prefix_;
+};
+
+}  // namespace longhand

@@ -1,0 +1,149 @@
+#include "llm/torch_engine.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/memory.h"
+#include "llm/continuous_batch.h"
+#include "llm/decoder_transformer.h"
+
+namespace longhand {
+namespace {
+
+using std::int64_t;
+
+constexpr int tokens_a_step = 1024;
+constexpr int64_t room_a_sequence = 224;  // tokens of its own turn and its answer, on average
+
+int64_t weight_bytes(const DecoderTransformerConfig& c, at::ScalarType dtype) {
+  const int64_t attention = (2 * c.heads.heads + 2 * c.heads.kv_heads) * c.heads.width * c.hidden;
+  const int64_t layer = attention + 3 * c.feed_forward * c.hidden;
+  const int64_t numbers = c.layers * layer + 2 * c.vocabulary * c.hidden;
+  return numbers * static_cast<int64_t>(c10::elementSize(dtype));
+}
+
+/// Of one token's keys and values, in all layers.
+int64_t cell_bytes(const DecoderTransformerConfig& c, at::ScalarType dtype) {
+  return 2 * c.layers * c.heads.kv_heads * c.heads.width *
+         static_cast<int64_t>(c10::elementSize(dtype));
+}
+
+/// Logits as they come and as float32, and the widest states.
+int64_t step_bytes(const DecoderTransformerConfig& c, int sequences) {
+  return sequences * c.vocabulary * 6 + tokens_a_step * (4 * c.feed_forward + 8 * c.hidden) * 4;
+}
+
+class TorchDecoder : public Decoder {
+ public:
+  TorchDecoder(DecoderTransformer& network, int slots, int64_t cells)
+      : network_(network), cells_(cells), sequences_(static_cast<std::size_t>(slots)) {}
+
+  int slots() const override { return static_cast<int>(sequences_.size()); }
+  int tokens_a_step() const override { return longhand::tokens_a_step; }
+  int64_t cells() const override { return cells_; }
+  void evaluate_prefix(std::span<const std::int32_t> tokens) override {
+    network_.set_prefix(tokens);
+  }
+  void begin(int slot, int shared, int cells) override {
+    sequences_[static_cast<std::size_t>(slot)] = {network_.memory(cells), shared};
+  }
+  void end(int slot) override { sequences_[static_cast<std::size_t>(slot)] = {}; }
+
+  void evaluate(std::span<const TokenRow> rows) override {
+    std::vector<DecoderTransformer::Row> tokens;
+    std::vector<int64_t> asked;
+    logits_at_.assign(rows.size(), 0);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      Remembered& sequence = sequences_[static_cast<std::size_t>(rows[i].slot)];
+      tokens.push_back({rows[i].token, rows[i].position, &sequence.memory, sequence.shared});
+      if (rows[i].logits) {
+        logits_at_[i] = std::ssize(asked);
+        asked.push_back(static_cast<int64_t>(i));
+      }
+    }
+    const at::Tensor states = network_.states(tokens);
+    if (!asked.empty()) {
+      logits_ = network_.logits(states.index_select(0, at::tensor(asked, at::kLong)));
+    }
+  }
+  std::span<const float> logits(int row) override {
+    const int64_t size = network_.config().vocabulary;
+    const int64_t at = logits_at_[static_cast<std::size_t>(row)];
+    return {logits_.const_data_ptr<float>() + at * size, static_cast<std::size_t>(size)};
+  }
+
+ private:
+  struct Remembered {
+    DecoderTransformer::Memory memory;
+    int64_t shared = 0;
+  };
+  DecoderTransformer& network_;
+  int64_t cells_;
+  std::vector<Remembered> sequences_;
+  at::Tensor logits_;               // [rows that asked, vocabulary]
+  std::vector<int64_t> logits_at_;  // row → row of logits_
+};
+
+class TorchEngine : public LanguageModel {
+ public:
+  TorchEngine(const fs::path& gguf, const TorchEngineOptions& options)
+      : name_(gguf.stem().string()),
+        options_(options),
+        model_(load_llama_model(gguf, true)),
+        vocabulary_(model_.get(), gguf),
+        network_(Gguf(gguf), options.dtype) {}
+  std::string name() const override { return name_; }
+  bool steerable() const override { return true; }
+
+  void generate(const std::vector<Message>& shared,
+                const std::function<std::optional<Sequence>()>& next,
+                const std::function<void(Generated)>& done, const Sampling& sampling) override {
+    TorchDecoder decoder(network_, options_.sequences, options_.sequences * room_a_sequence);
+    ContinuousBatch(decoder, vocabulary_, name_, shared, sampling).generate(next, done);
+  }
+
+ private:
+  std::string name_;
+  TorchEngineOptions options_;
+  LlamaModel model_;  // its vocabulary alone
+  Vocabulary vocabulary_;
+  DecoderTransformer network_;
+};
+
+}  // namespace
+
+std::string torch_engine_refuses(const fs::path& gguf, const TorchEngineOptions& options) {
+  if (!cached_attention_runs(options.dtype)) {
+    return "this processor does not multiply " +
+           std::string(options.dtype == at::kFloat ? "float32" : "bfloat16") +
+           " with AVX-512, which the torch engine needs";
+  }
+  DecoderTransformerConfig config{};
+  try {
+    config = DecoderTransformerConfig::of(Gguf(gguf));
+  } catch (const Error& error) {
+    if (error.kind() != Kind::invalid_argument) {
+      throw;
+    }
+    return error.what();
+  }
+  const int64_t need = weight_bytes(config, options.dtype) +
+                       options.sequences * room_a_sequence * cell_bytes(config, options.dtype) +
+                       step_bytes(config, options.sequences);
+  if (const int64_t room = free_memory(); need > room) {
+    return fmt::format("{} takes {} for {} sequences on the torch engine, and {} are free",
+                       gguf.filename().string(), bytes_text(need), options.sequences,
+                       bytes_text(room));
+  }
+  return "";
+}
+
+std::unique_ptr<LanguageModel> load_torch_engine(const fs::path& gguf,
+                                                 const TorchEngineOptions& options) {
+  if (const std::string reason = torch_engine_refuses(gguf, options); !reason.empty()) {
+    fail(Kind::invalid_argument, "{}; take --engine llama.cpp", reason);
+  }
+  return std::make_unique<TorchEngine>(gguf, options);
+}
+
+}  // namespace longhand

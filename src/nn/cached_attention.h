@@ -1,0 +1,60 @@
+// Attention of a language model that decodes many sequences: over keys and values that they begin
+// with, as one product for all of them, and over each sequence's own. Both parts go through one
+// online softmax, which is joining them by their log-sum-exp (Juravsky et al. 2024, "Hydragen",
+// section 3).
+#pragma once
+
+#include <span>
+
+#include "nn/torch.h"
+
+namespace longhand {
+
+/// How a layer's queries, keys and values are shaped.
+struct HeadShape {
+  std::int64_t heads, kv_heads, width;  // width: a multiple of 16
+};
+
+/// True where cached_attention() takes this type on this processor.
+bool cached_attention_runs(at::ScalarType dtype);
+
+/// What sequences share, of one layer, packed for block products, [kv_heads, padded · width].
+struct SharedKeys {
+  at::Tensor keys, values;
+  std::int64_t length = 0, padded = 0;  // padded: a multiple of 64
+};
+
+/// A sequence's own keys and values of one layer, growing, packed as they come. Not to be copied
+/// while they grow: copies share memory.
+class OwnKeys {
+ public:
+  OwnKeys() = default;
+  OwnKeys(std::int64_t capacity, const HeadShape& shape, at::ScalarType dtype);
+  /// Puts a token's key and value, a row of [rows, kv_heads · width] each, at a place below the
+  /// capacity. Different places may be put at the same time.
+  void put(std::int64_t place, const at::Tensor& key, const at::Tensor& value, std::int64_t row);
+  /// The first `length` of them, for sequences that share them.
+  SharedKeys shared(std::int64_t length) const;
+
+ private:
+  template <class T>
+  friend class CachedAttention;
+  HeadShape shape_{};
+  std::int64_t capacity_ = 0;  // a multiple of 64
+  at::Tensor keys_, values_;   // [kv_heads, capacity · width]
+};
+
+/// A token: what of the shared keys its sequence begins with, and its sequence's own keys up to
+/// itself.
+struct CachedRow {
+  std::int64_t shared;
+  const OwnKeys* own;
+  std::int64_t own_count;
+};
+
+/// query [rows, heads · width], a group of heads / kv_heads neighbours to each of the kv_heads →
+/// the same shape.
+at::Tensor cached_attention(const at::Tensor& query, const HeadShape& shape,
+                            const SharedKeys& shared, std::span<const CachedRow> rows);
+
+}  // namespace longhand
