@@ -157,7 +157,7 @@ int run(const Arguments& arguments) {
   resolve(request, defaults, painter);
   require_text(painter, request);
   const UpsampleRequest upsampling = upsampling_of(request, defaults, painter.model().max_tokens());
-  const auto model = load_language_model(upsampling, Rows::several);
+  const auto model = load_language_model(upsampling);
   const Upsampler upsampler(model, Template::load(upsampling.prompt_template), upsampling);
   const std::string settings =
       fmt::format("{} steps of {}, guidance {}, {}x{}, {}, best of {} captions", *request.steps,

@@ -236,7 +236,7 @@ int run_prompts(const Arguments& arguments) {
     settings += "; captions of " + arguments.captions_of;
   } else if (std::ranges::find(arguments.kinds, "lengthened") != arguments.kinds.end()) {
     const UpsampleRequest asked = upsampling_of(request, defaults, painter.model().max_tokens());
-    const auto model = load_language_model(asked, Rows::several);
+    const auto model = load_language_model(asked);
     upsampler.emplace(model, Template::load(asked.prompt_template), asked);
     settings += "; lengthened by " + model->name();
   }

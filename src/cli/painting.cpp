@@ -101,7 +101,7 @@ void write_pictures(const fs::path& out, const std::vector<Image>& images, Pictu
 
 void lengthen(PictureRecord& record, const ModelDefaults& defaults, int max_tokens) {
   const UpsampleRequest upsampling = upsampling_of(record.request, defaults, max_tokens);
-  const auto model = load_language_model(upsampling, Rows::one);
+  const auto model = load_language_model(upsampling);
   const Upsampler upsampler(model, Template::load(upsampling.prompt_template), upsampling);
   record.caption = upsampler.upsample({record.request.prompt, "", {}}).caption;
   record.llm = model->name();

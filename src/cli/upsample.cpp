@@ -152,9 +152,7 @@ int run(const Arguments& arguments) {
     check_prompt(arguments.modify.empty() ? *arguments.prompt : arguments.modify,
                  "the command line");
   }
-  const bool single = arguments.prompt || !arguments.modify.empty() || arguments.chat;
-  const std::shared_ptr<LanguageModel> model =
-      load_language_model(arguments.request, single ? Rows::one : Rows::several);
+  const std::shared_ptr<LanguageModel> model = load_language_model(arguments.request);
   const Upsampler upsampler(model, Template::load(arguments.request.prompt_template),
                             arguments.request);
   if (arguments.chat) {

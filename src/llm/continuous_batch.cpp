@@ -8,7 +8,7 @@
 
 namespace longhand {
 
-ContinuousBatch::ContinuousBatch(Decoder& decoder, const Vocabulary& vocabulary,
+ContinuousBatch::ContinuousBatch(Decoder& decoder, const ChatVocabulary& vocabulary,
                                  const std::string& model, const std::vector<Message>& shared,
                                  const Sampling& sampling)
     : decoder_(decoder),

@@ -7,8 +7,8 @@
 #include <span>
 #include <vector>
 
+#include "llm/chat_vocabulary.h"
 #include "llm/language_model.h"
-#include "llm/vocabulary.h"
 
 namespace longhand {
 
@@ -43,7 +43,7 @@ class Decoder {
 /// LanguageModel::generate() by a decoder.
 class ContinuousBatch {
  public:
-  ContinuousBatch(Decoder& decoder, const Vocabulary& vocabulary, const std::string& model,
+  ContinuousBatch(Decoder& decoder, const ChatVocabulary& vocabulary, const std::string& model,
                   const std::vector<Message>& shared, const Sampling& sampling);
   void generate(const std::function<std::optional<Sequence>()>& next,
                 const std::function<void(Generated)>& done);
@@ -70,7 +70,7 @@ class ContinuousBatch {
   void finish(std::size_t slot, const std::function<void(Generated)>& done);
 
   Decoder& decoder_;
-  const Vocabulary& vocabulary_;
+  const ChatVocabulary& vocabulary_;
   const std::string& model_;  // its name
   const std::vector<Message>& shared_;
   const Sampling& sampling_;

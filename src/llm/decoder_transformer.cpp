@@ -15,6 +15,7 @@ namespace {
 using at::Tensor;
 using std::int64_t;
 
+constexpr int64_t few_rows = 16;         // waking a thread for them takes longer than their copies
 constexpr int64_t most_turns = 1 << 15;  // positions that angles are kept for
 
 struct Architecture {
@@ -189,15 +190,18 @@ Tensor DecoderTransformer::attended(const Layer& layer, std::size_t index, const
   rotate(query, width, turns_, positions, config_.rope_halves);
   rotate(key, width, turns_, positions, config_.rope_halves);
   std::vector<CachedRow> cached(rows.size());
-  parallel_for(std::ssize(rows), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const Row& row = rows[static_cast<std::size_t>(i)];
-      OwnKeys& own = (*row.memory)[index];
-      const int64_t place = row.position - row.shared;
-      own.put(place, key, value, i);
-      cached[static_cast<std::size_t>(i)] = {row.shared, &own, place + 1};
-    }
-  });
+  parallel_for(
+      std::ssize(rows),
+      [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          const Row& row = rows[static_cast<std::size_t>(i)];
+          OwnKeys& own = (*row.memory)[index];
+          const int64_t place = row.position - row.shared;
+          own.put(place, key, value, i);
+          cached[static_cast<std::size_t>(i)] = {row.shared, &own, place + 1};
+        }
+      },
+      few_rows);
   return layer.attention_output.forward(
       cached_attention(query, config_.heads, prefix_[index], cached));
 }

@@ -5,7 +5,7 @@
 #include <gguf.h>
 
 #include "core/error.h"
-#include "llm/vocabulary.h"
+#include "llm/chat_vocabulary.h"
 #include "nn/parallel.h"
 
 namespace longhand {

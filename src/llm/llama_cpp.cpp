@@ -127,7 +127,7 @@ class Llama : public LanguageModel {
   std::string name_;
   LlamaOptions options_;
   LlamaModel model_;
-  Vocabulary vocabulary_;
+  ChatVocabulary vocabulary_;
 };
 
 }  // namespace

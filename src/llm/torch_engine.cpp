@@ -106,7 +106,7 @@ class TorchEngine : public LanguageModel {
   std::string name_;
   TorchEngineOptions options_;
   LlamaModel model_;  // its vocabulary alone
-  Vocabulary vocabulary_;
+  ChatVocabulary vocabulary_;
   DecoderTransformer network_;
 };
 

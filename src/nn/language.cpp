@@ -79,13 +79,18 @@ void rotate_head(T* x, int64_t width, const float* turns, bool halves) {
   }
 }
 
-/// Calls body(row) for each of the rows, on all threads.
-void each_row(int64_t rows, const std::function<void(int64_t)>& body) {
-  parallel_for(rows, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      body(row);
-    }
-  });
+constexpr int64_t few_numbers = 1 << 14;  // waking a thread for them takes longer than the work
+
+/// Calls body(row) for each of the rows of so many numbers, on all threads where that pays.
+void each_row(int64_t rows, int64_t width, const std::function<void(int64_t)>& body) {
+  parallel_for(
+      rows,
+      [&](int64_t begin, int64_t end) {
+        for (int64_t row = begin; row < end; ++row) {
+          body(row);
+        }
+      },
+      few_numbers / width);
 }
 
 template <class Body>
@@ -106,7 +111,7 @@ Tensor rms_norm(const Tensor& x, const Tensor& weight, double epsilon, at::Scala
   const float* scale = weight.const_data_ptr<float>();
   with_type(dtype, [&](auto type) {
     auto* to = result.mutable_data_ptr<decltype(type)>();
-    each_row(x.numel() / width, [&](int64_t row) {
+    each_row(x.numel() / width, width, [&](int64_t row) {
       normed(from + row * width, scale, width, static_cast<float>(epsilon), to + row * width);
     });
   });
@@ -118,7 +123,7 @@ void rms_norm_heads(Tensor x, const Tensor& weight, double epsilon) {
   const float* scale = weight.const_data_ptr<float>();
   with_type(x.scalar_type(), [&](auto type) {
     auto* data = x.mutable_data_ptr<decltype(type)>();
-    each_row(x.size(0), [&](int64_t row) {
+    each_row(x.size(0), x.size(1), [&](int64_t row) {
       for (int64_t head = 0; head < heads; ++head) {
         auto* at = data + row * x.stride(0) + head * width;
         normed(at, scale, width, static_cast<float>(epsilon), at);
@@ -133,7 +138,7 @@ void rotate(Tensor x, int64_t width, const Tensor& turns, std::span<const int64_
   const int64_t heads = x.size(1) / width;
   with_type(x.scalar_type(), [&](auto type) {
     auto* data = x.mutable_data_ptr<decltype(type)>();
-    each_row(x.size(0), [&](int64_t row) {
+    each_row(x.size(0), x.size(1), [&](int64_t row) {
       const float* own = angles + positions[static_cast<std::size_t>(row)] * width;
       for (int64_t head = 0; head < heads; ++head) {
         rotate_head(data + row * x.stride(0) + head * width, width, own, halves);
@@ -149,7 +154,7 @@ Tensor swiglu(const Tensor& x) {
     using T = decltype(type);
     const T* from = x.const_data_ptr<T>();
     T* to = result.mutable_data_ptr<T>();
-    each_row(x.size(0),
+    each_row(x.size(0), x.size(1),
              [&](int64_t row) { gated(from + row * 2 * width, width, to + row * width); });
   });
   return result;

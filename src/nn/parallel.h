@@ -8,8 +8,9 @@
 namespace longhand {
 
 /// Calls body(begin, end) on parts of [0, count), one part a thread; serial where a loop is running
-/// in parallel already.
+/// in parallel already, and where count is below `grain`.
 void parallel_for(std::int64_t count,
-                  const std::function<void(std::int64_t begin, std::int64_t end)>& body);
+                  const std::function<void(std::int64_t begin, std::int64_t end)>& body,
+                  std::int64_t grain = 1);
 
 }  // namespace longhand

@@ -42,8 +42,7 @@ std::pair<int, std::string> torch_sequences(const fs::path& gguf, TorchEngineOpt
   return {reason.empty() ? options.sequences : 0, reason};
 }
 
-std::shared_ptr<LanguageModel> load_gguf(const fs::path& gguf, const UpsampleRequest& request,
-                                         Rows rows) {
+std::shared_ptr<LanguageModel> load_gguf(const fs::path& gguf, const UpsampleRequest& request) {
   if (request.engine != "auto" && request.engine != "torch" && request.engine != "llama.cpp") {
     fail(Kind::invalid_argument, "--engine {}: expected auto, torch or llama.cpp", request.engine);
   }
@@ -52,10 +51,11 @@ std::shared_ptr<LanguageModel> load_gguf(const fs::path& gguf, const UpsampleReq
   if (request.engine == "torch") {
     return load_torch_engine(gguf, options);
   }
-  if (request.engine == "auto" && rows == Rows::several) {
+  if (request.engine == "auto") {
     const auto [sequences, reason] = torch_sequences(gguf, options);
     if (reason.empty()) {
-      spdlog::info("{} on the torch engine, {} sequences at once", gguf.stem().string(), sequences);
+      spdlog::debug("{} on the torch engine, {} sequences at once", gguf.stem().string(),
+                    sequences);
       options.sequences = sequences;
       return load_torch_engine(gguf, options);
     }
@@ -67,7 +67,7 @@ std::shared_ptr<LanguageModel> load_gguf(const fs::path& gguf, const UpsampleReq
 
 }  // namespace
 
-std::shared_ptr<LanguageModel> load_language_model(const UpsampleRequest& request, Rows rows) {
+std::shared_ptr<LanguageModel> load_language_model(const UpsampleRequest& request) {
   const std::string named = named_model(request);
   if (is_endpoint(named)) {
     return connect_endpoint(
@@ -80,7 +80,7 @@ std::shared_ptr<LanguageModel> load_language_model(const UpsampleRequest& reques
         "--llm-model names a model of an endpoint, and --llm is {}; give --llm http://HOST:PORT/v1",
         named);
   }
-  return load_gguf(named, request, rows);
+  return load_gguf(named, request);
 }
 
 }  // namespace longhand

@@ -7,11 +7,8 @@
 
 namespace longhand {
 
-/// How many prompts are to come: an engine for many sequences takes longer to load.
-enum class Rows { one, several };
-
 /// request.llm, else $LONGHAND_LLM, else the model that set-up brought, on request.engine. Throws
 /// what load_llama, load_torch_engine and connect_endpoint do.
-std::shared_ptr<LanguageModel> load_language_model(const UpsampleRequest& request, Rows rows);
+std::shared_ptr<LanguageModel> load_language_model(const UpsampleRequest& request);
 
 }  // namespace longhand

@@ -43,7 +43,7 @@ struct UpsampleRequest {
       field(
           "engine", &UpsampleRequest::engine,
           "what runs a GGUF: torch (many sequences at once), llama.cpp, or auto, which takes torch "
-          "for several prompts where it runs the model"),
+          "where it runs the model"),
       field("template", &UpsampleRequest::prompt_template, "\"dalle3\", or a template's JSON file"),
       field("candidates", &UpsampleRequest::candidates, "captions tried for each prompt", 1, 64),
       field("max_tokens", &UpsampleRequest::max_tokens,

@@ -1,4 +1,4 @@
-#include "llm/vocabulary.h"
+#include "llm/chat_vocabulary.h"
 
 #include <chat.h>
 #include <llama.h>
@@ -65,11 +65,11 @@ LlamaModel load_llama_model(const fs::path& gguf, bool vocabulary_only) {
   return model;
 }
 
-void Vocabulary::TemplatesDeleter::operator()(common_chat_templates* templates) const {
+void ChatVocabulary::TemplatesDeleter::operator()(common_chat_templates* templates) const {
   common_chat_templates_free(templates);
 }
 
-Vocabulary::Vocabulary(const llama_model* model, const fs::path& gguf)
+ChatVocabulary::ChatVocabulary(const llama_model* model, const fs::path& gguf)
     : vocab_(llama_model_get_vocab(model)) {
   // It says at each rendering that no parser is made.
   common_log_set_verbosity_thold(LOG_LEVEL_ERROR);
@@ -84,12 +84,14 @@ Vocabulary::Vocabulary(const llama_model* model, const fs::path& gguf)
   }
 }
 
-Vocabulary::~Vocabulary() = default;
+ChatVocabulary::~ChatVocabulary() = default;
 
-bool Vocabulary::ends_turn(std::int32_t token) const { return llama_vocab_is_eog(vocab_, token); }
+bool ChatVocabulary::ends_turn(std::int32_t token) const {
+  return llama_vocab_is_eog(vocab_, token);
+}
 
-std::string Vocabulary::render(const std::vector<Message>& shared,
-                               const std::vector<Message>& turns) const {
+std::string ChatVocabulary::render(const std::vector<Message>& shared,
+                                   const std::vector<Message>& turns) const {
   common_chat_templates_inputs inputs;
   for (const auto* messages : {&shared, &turns}) {
     for (const Message& message : *messages) {
@@ -105,7 +107,7 @@ std::string Vocabulary::render(const std::vector<Message>& shared,
   return common_chat_templates_apply(templates_.get(), inputs).prompt;
 }
 
-Tokens Vocabulary::tokenize(const std::string& text) const {
+Tokens ChatVocabulary::tokenize(const std::string& text) const {
   Tokens tokens(text.size() + 8);
   const int count = llama_tokenize(vocab_, text.data(), static_cast<int>(text.size()),
                                    tokens.data(), static_cast<int>(tokens.size()), true, true);
@@ -114,7 +116,7 @@ Tokens Vocabulary::tokenize(const std::string& text) const {
 }
 
 /// Found by rendering two conversations that differ from the first letter on.
-Tokens Vocabulary::common_prefix(const std::vector<Message>& shared) const {
+Tokens ChatVocabulary::common_prefix(const std::vector<Message>& shared) const {
   const Tokens a = tokenize(render(shared, {{"user", "a"}}));
   const Tokens b = tokenize(render(shared, {{"user", "7"}}));
   return {a.begin(), std::ranges::mismatch(a, b).in1};

@@ -28,11 +28,11 @@ using LlamaModel = std::unique_ptr<llama_model, LlamaModelDeleter>;
 /// Maps a GGUF, or of it the vocabulary alone. Throws not_found, corrupt (not a GGUF, cut off).
 LlamaModel load_llama_model(const fs::path& gguf, bool vocabulary_only);
 
-class Vocabulary {
+class ChatVocabulary {
  public:
   /// The model must outlive it. Warns where it has no chat template, and takes ChatML.
-  Vocabulary(const llama_model* model, const fs::path& gguf);
-  ~Vocabulary();
+  ChatVocabulary(const llama_model* model, const fs::path& gguf);
+  ~ChatVocabulary();
 
   int size() const { return static_cast<int>(pieces_.size()); }
   /// The text of a token; "" for marks.
