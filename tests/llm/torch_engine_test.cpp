@@ -1,0 +1,202 @@
+// The torch engine beside llama.cpp on one file in float32: SmolLM2, dequantised once for both,
+// since llama.cpp rounds what it multiplies quantised weights with.
+#include "llm/torch_engine.h"
+
+#include <doctest/doctest.h>
+#include <ggml.h>
+#include <gguf.h>
+#include <llama.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "core/error.h"
+#include "io/table.h"
+#include "llm/chat_vocabulary.h"
+#include "llm/decoder_transformer.h"
+
+using namespace longhand;
+using at::Tensor;
+
+namespace {
+
+const fs::path quantised = home() / ".deps/models/SmolLM2-135M-Instruct.Q4_1.gguf";
+
+/// A GGUF with all tensors as float32, for this program's lifetime.
+class Float32File {
+ public:
+  Float32File() : path_(fs::temp_directory_path() / fmt::format("float32-{}.gguf", getpid())) {
+    ggml_context* shapes = nullptr;
+    gguf_context* from = gguf_init_from_file(quantised.c_str(), {.no_alloc = true, .ctx = &shapes});
+    REQUIRE(from != nullptr);
+    gguf_context* to = gguf_init_empty();
+    gguf_set_kv(to, from);
+    const Gguf source(quantised);
+    std::vector<Tensor> wide;
+    for (ggml_tensor* t = ggml_get_first_tensor(shapes); t != nullptr;
+         t = ggml_get_next_tensor(shapes, t)) {
+      std::vector<std::int64_t> shape;
+      for (int i = ggml_n_dims(t) - 1; i >= 0; --i) {
+        shape.push_back(t->ne[i]);
+      }
+      wide.push_back(source.tensor(t->name, shape, at::kFloat).contiguous());
+      gguf_add_tensor(to, t);
+      gguf_set_tensor_type(to, t->name, GGML_TYPE_F32);
+      gguf_set_tensor_data(to, t->name, wide.back().const_data_ptr());
+    }
+    REQUIRE(gguf_write_to_file(to, path_.c_str(), false));
+    gguf_free(to);
+    gguf_free(from);
+    ggml_free(shapes);
+  }
+  ~Float32File() { fs::remove(path_); }
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+/// llama.cpp, keys and values in float32 too.
+class Reference {
+ public:
+  explicit Reference(const fs::path& gguf) : model_(load_llama_model(gguf, false)) {
+    llama_context_params parameters = llama_context_default_params();
+    parameters.n_ctx = 256;
+    parameters.type_k = parameters.type_v = GGML_TYPE_F32;
+    parameters.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;  // it rounds to float16
+    parameters.n_threads = parameters.n_threads_batch = 2;
+    context_ = llama_init_from_model(model_.get(), parameters);
+    REQUIRE(context_ != nullptr);
+  }
+  ~Reference() { llama_free(context_); }
+  const llama_model* model() const { return model_.get(); }
+
+  /// Tokens after those that were given before → logits [tokens, vocabulary].
+  Tensor logits(const Tokens& tokens, int position) {
+    llama_batch batch = llama_batch_init(static_cast<int>(tokens.size()), 0, 1);
+    for (const std::int32_t token : tokens) {
+      const int at = batch.n_tokens++;
+      batch.token[at] = token;
+      batch.pos[at] = position + at;
+      batch.n_seq_id[at] = 1;
+      batch.seq_id[at][0] = 0;
+      batch.logits[at] = 1;
+    }
+    REQUIRE(llama_decode(context_, batch) == 0);
+    llama_batch_free(batch);
+    const int size = llama_vocab_n_tokens(llama_model_get_vocab(model_.get()));
+    std::vector<Tensor> rows;
+    for (int i = 0; i < std::ssize(tokens); ++i) {
+      rows.push_back(at::from_blob(llama_get_logits_ith(context_, i), {size}).clone());
+    }
+    return at::stack(rows);
+  }
+  void forget() { llama_memory_clear(llama_get_memory(context_), true); }
+
+ private:
+  LlamaModel model_;
+  llama_context* context_;
+};
+
+/// Texts of exactly `length` tokens, of DrawBench's prompts one after the other.
+std::vector<Tokens> texts(const ChatVocabulary& vocabulary, int count, std::size_t length) {
+  std::vector<Tokens> found;
+  const auto reader = RowReader::open(resolve_prompts("drawbench"));
+  const std::size_t column = prompt_column(*reader, "");
+  Tokens tokens;
+  while (static_cast<int>(found.size()) < count) {
+    const auto row = reader->next();
+    REQUIRE(row);
+    const Tokens more = vocabulary.tokenize(row->at(column) + " ");
+    tokens.insert(tokens.end(), more.begin(), more.end());
+    if (tokens.size() >= length) {
+      found.emplace_back(tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(length));
+      tokens.clear();
+    }
+  }
+  return found;
+}
+
+/// The logits of tokens [begin, end) of a text, those before them evaluated as a shared prefix.
+Tensor own_logits(DecoderTransformer& network, const Tokens& text, std::size_t begin) {
+  network.set_prefix(std::span(text).first(begin));
+  DecoderTransformer::Memory memory = network.memory(static_cast<std::int64_t>(text.size()));
+  std::vector<DecoderTransformer::Row> rows;
+  for (std::size_t i = begin; i < text.size(); ++i) {
+    rows.push_back(
+        {text[i], static_cast<std::int64_t>(i), &memory, static_cast<std::int64_t>(begin)});
+  }
+  return network.logits(network.states(rows));
+}
+
+struct Fixture {
+  Float32File file;
+  Reference reference{file.path()};
+  ChatVocabulary vocabulary{reference.model(), file.path()};
+  DecoderTransformer network{Gguf(file.path()), at::kFloat};
+};
+
+}  // namespace
+
+TEST_CASE("logits and greedy texts are llama.cpp's in float32") {
+  if (!torch_engine_refuses(quantised, {.sequences = 1, .dtype = at::kFloat}).empty()) {
+    return;  // llama.cpp is what runs there
+  }
+  const c10::InferenceMode inference;
+  Fixture f;
+  for (const Tokens& text : texts(f.vocabulary, 20, 100)) {
+    const std::size_t begin = 37;
+    const Tensor expected = f.reference.logits(text, 0).narrow(0, begin, 100 - begin);
+    f.reference.forget();
+    const Tensor answer = own_logits(f.network, text, begin);
+    const double error = ((answer - expected).abs().max() / expected.abs().max()).item<double>();
+    CHECK(error < 2e-5);  // measured: 2e-6 to 4e-6
+  }
+  int ties = 0;
+  for (const Tokens& text : texts(f.vocabulary, 4, 30)) {
+    Tensor expected = f.reference.logits(text, 0)[-1];
+    f.network.set_prefix(text);
+    DecoderTransformer::Memory memory = f.network.memory(64);
+    Tensor own = own_logits(f.network, text, text.size() - 1)[-1];
+    f.network.set_prefix(text);
+    for (int i = 0; i < 40; ++i) {
+      const auto token = static_cast<std::int32_t>(own.argmax().item<std::int64_t>());
+      if (token != expected.argmax().item<std::int64_t>()) {
+        const Tensor best = std::get<0>(expected.topk(2));
+        CHECK((best[0] - best[1]).item<float>() < 1e-3 * best[0].item<float>());
+        MESSAGE("a tie at token " << i << ": " << best[0].item<float>() << " and "
+                                  << best[1].item<float>());
+        ++ties;
+        break;
+      }
+      const int position = static_cast<int>(text.size()) + i;
+      expected = f.reference.logits({token}, position)[0];
+      const std::vector<DecoderTransformer::Row> row = {
+          {token, position, &memory, static_cast<std::int64_t>(text.size())}};
+      own = f.network.logits(f.network.states(row))[0];
+    }
+    f.reference.forget();
+  }
+  CHECK(ties <= 1);
+}
+
+TEST_CASE("files that it does not run are told apart") {
+  const fs::path path = fs::temp_directory_path() / fmt::format("other-{}.gguf", getpid());
+  gguf_context* context = gguf_init_empty();
+  gguf_set_val_str(context, "general.architecture", "falcon");
+  REQUIRE(gguf_write_to_file(context, path.c_str(), false));
+  const std::string reason = torch_engine_refuses(path, {});
+  CHECK(
+      (reason.find("falcon") != std::string::npos || reason.find("AVX-512") != std::string::npos));
+  gguf_set_val_str(context, "general.architecture", "llama");
+  gguf_set_val_u32(context, "llama.block_count", 2);
+  REQUIRE(gguf_write_to_file(context, path.c_str(), false));
+  gguf_free(context);
+  if (torch_engine_refuses(quantised, {}).empty()) {
+    CHECK_THROWS_AS(torch_engine_refuses(path, {}), Error);  // its settings are missing
+    CHECK_THROWS_AS(load_torch_engine(path), Error);
+  }
+  fs::remove(path);
+  CHECK_THROWS_AS(load_torch_engine(path), Error);
+}
