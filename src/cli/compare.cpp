@@ -170,8 +170,7 @@ int run(const Arguments& arguments) {
   Progress progress("pairs", "prompts", rows.total(), pairs.before());
   int since_page = 0;
   compare(
-      upsampler, painter, request, arguments.rows_a_batch, pairs.before(),
-      [&] { return rows.next(); },
+      upsampler, painter, request, arguments.rows_a_batch, [&] { return rows.next(); },
       [&](const Pair& pair) {
         pairs.add(pair);
         progress.advance();

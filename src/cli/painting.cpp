@@ -82,10 +82,18 @@ void write_previews(PaintOptions& options, const std::string& file) {
   if (file.empty()) {
     return;
   }
-  options.on_preview = [path = fs::path(file)](const Preview& preview) {
+  options.on_preview = [path = fs::path(file), broken = false](const Preview& preview) mutable {
+    if (broken) {
+      return;
+    }
     const int n = static_cast<int>(preview.pictures.size());
-    write_file_atomically(
-        path, encoded(path, n == 1 ? preview.pictures[0] : contact_sheet(preview.pictures, n)));
+    try {
+      write_file_atomically(
+          path, encoded(path, n == 1 ? preview.pictures[0] : contact_sheet(preview.pictures, n)));
+    } catch (const Error& error) {
+      broken = true;  // the picture is worth more than its previews
+      spdlog::warn("{}; it is painted on without previews", error.what());
+    }
   };
 }
 

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <iostream>
+#include <tuple>
 
+#include "cli/command.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "text/sentences.h"
@@ -15,6 +17,10 @@ void add_source(CLI::App& app, PromptSource& source) {
                  "folder that `upsample` or `compare` wrote");
   app.add_option("--column", source.column, "the prompts' column, where its name is unusual");
   app.add_option("--limit", source.limit, "at most so many prompts")->check(CLI::NonNegativeNumber);
+  app.add_option(
+      "--shard", source.shard,
+      "i/n: every n-th prompt only, from the i-th on (0 to n-1), beside other processes; "
+      "`longhand merge` joins what they write");
   app.add_flag("--keep-going", source.keep_going, "pass over broken rows");
 }
 
@@ -29,6 +35,7 @@ void check_not_source(const PromptSource& source, const fs::path& out) {
 }
 
 PromptRows::PromptRows(const PromptSource& source) : source_(source) {
+  std::tie(part_, parts_) = shard_of(source.shard);
   const bool file = !source.prompts.empty();
   name_ = file ? resolve_prompts(source.prompts).string() : "standard input";
   reader_ = file ? RowReader::open(name_) : RowReader::lines(std::cin);
@@ -40,7 +47,15 @@ PromptRows::PromptRows(const PromptSource& source) : source_(source) {
 }
 
 std::optional<UpsampleRow> PromptRows::next() {
-  while (source_.limit == 0 || given_ < source_.limit) {
+  auto row = next_of_all();
+  while (row && row->number % parts_ != part_) {
+    row = next_of_all();
+  }
+  return row;
+}
+
+std::optional<UpsampleRow> PromptRows::next_of_all() {
+  while (source_.limit == 0 || whole_ < source_.limit) {
     ++number_;
     try {
       const auto row = reader_->next();
@@ -48,9 +63,11 @@ std::optional<UpsampleRow> PromptRows::next() {
         return std::nullopt;
       }
       check_prompt((*row)[prompt_], fmt::format("{}, row {}", name_, number_));
-      ++given_;
       return UpsampleRow{
-          (*row)[prompt_], category_ < 0 ? "" : (*row)[static_cast<std::size_t>(category_)], {}};
+          .prompt = (*row)[prompt_],
+          .category = category_ < 0 ? "" : (*row)[static_cast<std::size_t>(category_)],
+          .turns = {},
+          .number = whole_++};
     } catch (const Error& error) {
       if (!source_.keep_going) {
         throw Error(error.kind(),
@@ -63,8 +80,9 @@ std::optional<UpsampleRow> PromptRows::next() {
 }
 
 std::int64_t PromptRows::total() const {
+  const auto own = [&](std::int64_t all) { return (all - part_ + parts_ - 1) / parts_; };
   if (source_.prompts.empty()) {
-    return source_.limit;
+    return source_.limit == 0 ? 0 : own(source_.limit);
   }
   const auto reader = RowReader::open(name_);
   std::int64_t count = 0;
@@ -75,7 +93,7 @@ std::int64_t PromptRows::total() const {
     } catch (const Error&) {  // a broken row: next() will tell of it
     }
   }
-  return count;
+  return own(count);
 }
 
 }  // namespace longhand

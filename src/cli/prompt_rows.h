@@ -11,10 +11,11 @@
 
 namespace longhand {
 
-/// Where prompts come from: --prompts, --column, --limit, --keep-going.
+/// Where prompts come from: --prompts, --column, --limit, --shard, --keep-going.
 struct PromptSource {
   std::string prompts, column;
   std::int64_t limit = 0;  // 0: all
+  std::string shard = "0/1";
   bool keep_going = false;
 };
 
@@ -33,8 +34,12 @@ class PromptRows {
   std::int64_t total() const;
 
  private:
+  /// The next whole row, of any shard.
+  std::optional<UpsampleRow> next_of_all();
+
   PromptSource source_;
-  std::int64_t number_ = 0, given_ = 0;
+  std::int64_t part_, parts_;
+  std::int64_t number_ = 0, whole_ = 0;  // rows that were read, and those that could be
   std::string name_;
   std::unique_ptr<RowReader> reader_;
   std::size_t prompt_ = 0;

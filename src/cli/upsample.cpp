@@ -79,7 +79,7 @@ int upsample_table(const Upsampler& upsampler, const std::string& model,
   const auto before = std::ssize(writer.existing());
   Progress progress("lengthening", "prompts", rows.total(), before);
   upsampler.upsample(
-      before, [&] { return rows.next(); },
+      [&] { return rows.next(); },
       [&](const Caption& caption) {
         writer.append({caption.prompt, caption.caption, caption.category, arguments.request.seed,
                        model, upsampler.prompt_template().name,
@@ -94,12 +94,11 @@ int upsample_table(const Upsampler& upsampler, const std::string& model,
 
 int upsample_stream(const Upsampler& upsampler, const Arguments& arguments) {
   PromptRows rows(arguments.source);
-  upsampler.upsample(
-      0, [&] { return rows.next(); },
-      [](const Caption& caption) {
-        fmt::print("{}\n", caption.caption);
-        flush_output();
-      });
+  upsampler.upsample([&] { return rows.next(); },
+                     [](const Caption& caption) {
+                       fmt::print("{}\n", caption.caption);
+                       flush_output();
+                     });
   throw_if_interrupted();
   return 0;
 }

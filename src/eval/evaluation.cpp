@@ -63,10 +63,12 @@ std::vector<std::string> Evaluator::captions_of(std::int64_t first,
   if (kind == "lengthened") {
     auto next = trials.begin();
     upsampler->upsample(
-        first,
         [&]() -> std::optional<UpsampleRow> {
-          return next == trials.end() ? std::nullopt
-                                      : std::optional(UpsampleRow{next++->prompt.prompt, "", {}});
+          if (next == trials.end()) {
+            return std::nullopt;
+          }
+          return UpsampleRow{
+              .prompt = next++->prompt.prompt, .category = "", .turns = {}, .number = first++};
         },
         [&](const Caption& caption) { captions.push_back(caption.caption); });
     return captions;

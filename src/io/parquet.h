@@ -26,6 +26,8 @@ class ParquetReader : public RowReader {
   ~ParquetReader() override;
   const std::vector<std::string>& columns() const override;
   std::optional<std::vector<std::string>> next() override;
+  /// With the types that their cells have.
+  const std::vector<Column>& typed_columns() const;
   std::optional<std::vector<Cell>> next_cells();
   /// The file's bytes that an image column has in the row that was read last; empty where there are
   /// none.

@@ -58,6 +58,13 @@ bool is_readable(const arrow::DataType& type) {
   }
 }
 
+Column::Type column_type(const arrow::DataType& type) {
+  return arrow::is_integer(type.id())       ? Column::Type::whole
+         : arrow::is_floating(type.id())    ? Column::Type::number
+         : type.id() == arrow::Type::STRUCT ? Column::Type::image
+                                            : Column::Type::text;
+}
+
 template <class Array>
 auto value(const arrow::Array& array, std::int64_t row) {
   return static_cast<const Array&>(array).Value(row);
@@ -153,6 +160,7 @@ std::unique_ptr<parquet::arrow::FileReader> open_file(const fs::path& path, bool
 struct ParquetReader::State {
   std::string name;
   std::vector<std::string> columns;
+  std::vector<Column> typed;
   std::vector<int>
       places;  // of each column among those that are read; -1 for a struct without a path
   std::unique_ptr<parquet::arrow::FileReader> file;
@@ -186,6 +194,7 @@ struct ParquetReader::State {
     }
     places.push_back(leaves.size() == before ? -1 : places_read++);
     columns.push_back(field.name());
+    typed.push_back({field.name(), column_type(*field.type())});
   }
 
   bool advance() {
@@ -217,6 +226,8 @@ ParquetReader::ParquetReader(const fs::path& path, bool pictures)
 }
 
 ParquetReader::~ParquetReader() = default;
+
+const std::vector<Column>& ParquetReader::typed_columns() const { return state_->typed; }
 
 const std::vector<std::string>& ParquetReader::columns() const { return state_->columns; }
 

@@ -74,9 +74,10 @@ DecoderTransformerConfig DecoderTransformerConfig::of(const Gguf& gguf) {
   return c;
 }
 
-DecoderTransformer::DecoderTransformer(const Gguf& gguf, at::ScalarType dtype)
+DecoderTransformer::DecoderTransformer(const Gguf& gguf, at::ScalarType dtype, bool int8)
     : config_(DecoderTransformerConfig::of(gguf)),
       dtype_(dtype),
+      int8_(int8),
       embedding_(gguf.tensor("token_embd.weight", {config_.vocabulary, config_.hidden}, dtype)),
       output_norm_(gguf.tensor("output_norm.weight", {config_.hidden}, at::kFloat)),
       turns_(turns(gguf)) {
@@ -85,11 +86,16 @@ DecoderTransformer::DecoderTransformer(const Gguf& gguf, at::ScalarType dtype)
   }
   output_ = gguf.has_tensor("output.weight")
                 ? joined(gguf, {"output"}, {config_.vocabulary}, config_.hidden)
-                : Linear{pack_linear(embedding_), {}};
+                : linear(embedding_, {});
 }
 
 Tensor DecoderTransformer::Linear::forward(const Tensor& x) const {
-  return packed_linear(x, packed, bias);
+  return eight.defined() ? eight.forward(x, bias) : packed_linear(x, packed, bias);
+}
+
+DecoderTransformer::Linear DecoderTransformer::linear(const Tensor& weight,
+                                                      const Tensor& bias) const {
+  return int8_ ? Linear{{}, bias, Int8Linear(weight)} : Linear{pack_linear(weight), bias, {}};
 }
 
 /// Linear layers of the same input as one: their outputs lie side by side.
@@ -108,8 +114,8 @@ DecoderTransformer::Linear DecoderTransformer::joined(const Gguf& gguf,
     fail(Kind::corrupt, "{}: {} and its neighbours have biases in part", gguf.path().string(),
          names.front());
   }
-  return {pack_linear(weights.size() == 1 ? weights.front() : at::cat(weights)),
-          biases.empty() ? Tensor() : at::cat(biases)};
+  return linear(weights.size() == 1 ? weights.front() : at::cat(weights),
+                biases.empty() ? Tensor() : at::cat(biases));
 }
 
 DecoderTransformer::Layer DecoderTransformer::layer(const Gguf& gguf, int64_t index) const {

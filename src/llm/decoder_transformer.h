@@ -6,6 +6,7 @@
 
 #include "llm/gguf.h"
 #include "nn/cached_attention.h"
+#include "nn/int8_linear.h"
 
 namespace longhand {
 
@@ -21,8 +22,8 @@ struct DecoderTransformerConfig {
 
 class DecoderTransformer {
  public:
-  /// Throws corrupt, naming the tensor.
-  DecoderTransformer(const Gguf& gguf, at::ScalarType dtype);
+  /// Computes in `dtype`; with `int8`, linear layers in 8 bits. Throws corrupt, naming the tensor.
+  DecoderTransformer(const Gguf& gguf, at::ScalarType dtype, bool int8 = false);
 
   /// What a sequence remembers: its own keys and values, a layer each.
   using Memory = std::vector<OwnKeys>;
@@ -45,9 +46,10 @@ class DecoderTransformer {
   const DecoderTransformerConfig& config() const { return config_; }
 
  private:
-  /// x [rows, in] → [rows, out], by a packed weight.
+  /// x [rows, in] → [rows, out], by a packed weight or one of 8 bits.
   struct Linear {
     at::Tensor packed, bias;
+    Int8Linear eight;
     at::Tensor forward(const at::Tensor& x) const;
   };
   struct Layer {
@@ -56,6 +58,7 @@ class DecoderTransformer {
     Linear query_key_value, attention_output, gate_up, down;
   };
   Layer layer(const Gguf& gguf, std::int64_t index) const;
+  Linear linear(const at::Tensor& weight, const at::Tensor& bias) const;
   Linear joined(const Gguf& gguf, const std::vector<std::string>& names,
                 const std::vector<std::int64_t>& outs, std::int64_t in) const;
   at::Tensor turns(const Gguf& gguf) const;
@@ -64,6 +67,7 @@ class DecoderTransformer {
 
   DecoderTransformerConfig config_;
   at::ScalarType dtype_;
+  bool int8_;
   at::Tensor embedding_;  // [vocabulary, hidden]
   std::vector<Layer> layers_;
   at::Tensor output_norm_;

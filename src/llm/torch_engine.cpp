@@ -15,11 +15,12 @@ using std::int64_t;
 constexpr int tokens_a_step = 1024;
 constexpr int64_t room_a_sequence = 224;  // tokens of its own turn and its answer, on average
 
-int64_t weight_bytes(const DecoderTransformerConfig& c, at::ScalarType dtype) {
+int64_t weight_bytes(const DecoderTransformerConfig& c, const TorchEngineOptions& options) {
   const int64_t attention = (2 * c.heads.heads + 2 * c.heads.kv_heads) * c.heads.width * c.hidden;
   const int64_t layer = attention + 3 * c.feed_forward * c.hidden;
-  const int64_t numbers = c.layers * layer + 2 * c.vocabulary * c.hidden;
-  return numbers * static_cast<int64_t>(c10::elementSize(dtype));
+  const int64_t embedding = c.vocabulary * c.hidden;
+  const auto size = static_cast<int64_t>(c10::elementSize(options.dtype));
+  return embedding * size + (c.layers * layer + embedding) * (options.int8 ? 1 : size);
 }
 
 /// Of one token's keys and values, in all layers.
@@ -91,7 +92,7 @@ class TorchEngine : public LanguageModel {
         options_(options),
         model_(load_llama_model(gguf, true)),
         vocabulary_(model_.get(), gguf),
-        network_(Gguf(gguf), options.dtype) {}
+        network_(Gguf(gguf), options.dtype, options.int8) {}
   std::string name() const override { return name_; }
   bool steerable() const override { return true; }
 
@@ -118,6 +119,10 @@ std::string torch_engine_refuses(const fs::path& gguf, const TorchEngineOptions&
            std::string(options.dtype == at::kFloat ? "float32" : "bfloat16") +
            " with AVX-512, which the torch engine needs";
   }
+  if (options.int8 && !int8_runs()) {
+    return "this processor does not multiply 8 bits with AVX-512 VNNI, which --llm-dtype int8 "
+           "needs";
+  }
   DecoderTransformerConfig config{};
   try {
     config = DecoderTransformerConfig::of(Gguf(gguf));
@@ -127,7 +132,7 @@ std::string torch_engine_refuses(const fs::path& gguf, const TorchEngineOptions&
     }
     return error.what();
   }
-  const int64_t need = weight_bytes(config, options.dtype) +
+  const int64_t need = weight_bytes(config, options) +
                        options.sequences * room_a_sequence * cell_bytes(config, options.dtype) +
                        step_bytes(config, options.sequences);
   if (const int64_t room = free_memory(); need > room) {

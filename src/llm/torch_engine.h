@@ -14,6 +14,7 @@ namespace longhand {
 struct TorchEngineOptions {
   int sequences = 64;  // decoded at once
   at::ScalarType dtype = at::kBFloat16;
+  bool int8 = false;  // linear layers in 8 bits, the rest as dtype
 };
 
 /// "" where this engine runs the model on this processor, within free memory; else why it does not.

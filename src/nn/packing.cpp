@@ -1,6 +1,6 @@
 #include "nn/packing.h"
 
-#include <ATen/core/dispatch/Dispatcher.h>
+#include "nn/operators.h"
 
 namespace longhand {
 namespace {
@@ -8,12 +8,6 @@ namespace {
 using at::Tensor;
 using OptionalTensor = std::optional<Tensor>;
 using Scalars = c10::List<std::optional<at::Scalar>>;
-
-/// An operator of libtorch that has no C++ function, looked up by its schema's name.
-template <class Signature>
-c10::TypedOperatorHandle<Signature> operator_named(const char* name) {
-  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
-}
 
 OptionalTensor optional(const Tensor& tensor) {
   return tensor.defined() ? OptionalTensor(tensor) : std::nullopt;

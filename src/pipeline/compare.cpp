@@ -30,7 +30,7 @@ void paint_pairs(const Painter& painter, const PaintRequest& request, std::vecto
 }  // namespace
 
 void compare(const Upsampler& upsampler, const Painter& painter, const PaintRequest& resolved,
-             int batch, std::int64_t first, const std::function<std::optional<UpsampleRow>()>& next,
+             int batch, const std::function<std::optional<UpsampleRow>()>& next,
              const std::function<void(const Pair&)>& done) {
   std::vector<Pair> waiting;
   auto asked = Clock::now();
@@ -44,7 +44,7 @@ void compare(const Upsampler& upsampler, const Painter& painter, const PaintRequ
     waiting.clear();
     lengthening = 0;
   };
-  upsampler.upsample(first, next, [&](const Caption& caption) {
+  upsampler.upsample(next, [&](const Caption& caption) {
     Pair pair;
     pair.caption = caption;
     lengthening += seconds_since(asked);

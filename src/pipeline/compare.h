@@ -18,11 +18,11 @@ struct Pair {
   double upsample_seconds = 0, paint_seconds = 0;
 };
 
-/// Lengthens rows first, first + 1, … and paints them, `batch` rows at once. A row's seed is the
+/// Lengthens rows and paints them, `batch` rows at once. A row's seed is the
 /// request's, so that all pairs start from one noise, as caption-upsampling's dataset does. `done`
 /// receives pairs in the rows' order.
 void compare(const Upsampler& upsampler, const Painter& painter, const PaintRequest& resolved,
-             int batch, std::int64_t first, const std::function<std::optional<UpsampleRow>()>& next,
+             int batch, const std::function<std::optional<UpsampleRow>()>& next,
              const std::function<void(const Pair&)>& done);
 
 /// What the gallery shows of a pair.

@@ -46,8 +46,10 @@ std::shared_ptr<LanguageModel> load_gguf(const fs::path& gguf, const UpsampleReq
   if (request.engine != "auto" && request.engine != "torch" && request.engine != "llama.cpp") {
     fail(Kind::invalid_argument, "--engine {}: expected auto, torch or llama.cpp", request.engine);
   }
+  const bool int8 = request.llm_dtype == "int8";
   TorchEngineOptions options{.sequences = request.batch.value_or(most_sequences),
-                             .dtype = dtype_named("auto", at::kCPU)};
+                             .dtype = dtype_named(int8 ? "auto" : request.llm_dtype),
+                             .int8 = int8};
   if (request.engine == "torch") {
     return load_torch_engine(gguf, options);
   }
@@ -60,6 +62,10 @@ std::shared_ptr<LanguageModel> load_gguf(const fs::path& gguf, const UpsampleReq
       return load_torch_engine(gguf, options);
     }
     spdlog::info("llama.cpp is taken: {}", reason);
+  }
+  if (request.llm_dtype != "auto") {
+    fail(Kind::invalid_argument, "--llm-dtype is the torch engine's, and llama.cpp is to run {}",
+         gguf.filename().string());
   }
   return load_llama(gguf,
                     {std::min(request.batch.value_or(llama_sequences), most_llama_sequences), 0});

@@ -143,11 +143,10 @@ Caption Upsampler::choose(const UpsampleRow& row,
   return {row.prompt, best, row.category, tokenizer_->count(best), verdict.score, verdict.lost};
 }
 
-void Upsampler::upsample(std::int64_t first,
-                         const std::function<std::optional<UpsampleRow>()>& next,
+void Upsampler::upsample(const std::function<std::optional<UpsampleRow>()>& next,
                          const std::function<void(const Caption&)>& done) const {
-  std::map<std::int64_t, Pending> pending;
-  std::int64_t read = first;
+  std::map<std::int64_t, Pending> pending;  // by number
+  std::int64_t read = 0;                    // the number of the row read last
   int candidate =
       request_.candidates;  // of the row read last; none is left of the row before the first
   bool ended = false;
@@ -174,7 +173,8 @@ void Upsampler::upsample(std::int64_t first,
         ended = true;
         return std::nullopt;
       }
-      Pending& entry = pending[read++];
+      read = row->number;
+      Pending& entry = pending[read];
       entry.row = std::move(*row);
       const std::string tidied = tidy(entry.row.prompt);
       const bool kept = !request_.unguided && entry.row.turns.empty() &&
@@ -189,8 +189,7 @@ void Upsampler::upsample(std::int64_t first,
         candidate = 0;
       }
     }
-    const std::int64_t index = read - 1;
-    return sequence(pending.at(index).row, index, candidate++);
+    return sequence(pending.at(read).row, read, candidate++);
   };
   model_->generate(
       template_.shared(), next_sequence,
@@ -226,9 +225,8 @@ void Upsampler::upsample(std::int64_t first,
 Caption Upsampler::upsample(const UpsampleRow& row) const {
   std::optional<UpsampleRow> waiting = row;
   Caption result;
-  upsample(
-      0, [&] { return std::exchange(waiting, std::nullopt); },
-      [&](const Caption& caption) { result = caption; });
+  upsample([&] { return std::exchange(waiting, std::nullopt); },
+           [&](const Caption& caption) { result = caption; });
   if (waiting) {  // a signal came before it was taken
     throw_if_interrupted();
   }

@@ -21,6 +21,7 @@ struct UpsampleRequest {
   std::string llm_model;
   int llm_timeout = 120;
   std::string engine = "auto";
+  std::string llm_dtype = "auto";
   std::string prompt_template = "dalle3";
   int candidates = 4;
   int max_tokens = 77;
@@ -44,6 +45,10 @@ struct UpsampleRequest {
           "engine", &UpsampleRequest::engine,
           "what runs a GGUF: torch (many sequences at once), llama.cpp, or auto, which takes torch "
           "where it runs the model"),
+      field("llm_dtype", &UpsampleRequest::llm_dtype,
+            "auto, float32, bfloat16, or int8: linear layers in 8 bits, half of bfloat16's memory; "
+            "of "
+            "the torch engine"),
       field("template", &UpsampleRequest::prompt_template, "\"dalle3\", or a template's JSON file"),
       field("candidates", &UpsampleRequest::candidates, "captions tried for each prompt", 1, 64),
       field("max_tokens", &UpsampleRequest::max_tokens,
@@ -65,6 +70,9 @@ struct UpsampleRow {
   std::string prompt;
   std::string category;
   std::vector<Message> turns;
+  /// Its number in its table, to which what is random about it belongs: neither company nor order
+  /// nor a shard's size changes a caption. Rows of one call have growing numbers.
+  std::int64_t number = 0;
 };
 
 struct Caption {
@@ -82,11 +90,11 @@ class Upsampler {
   Upsampler(std::shared_ptr<LanguageModel> model, Template prompt_template,
             const UpsampleRequest& request);
 
-  /// Lengthens rows first, first + 1, … in one continuous batch. `done` receives captions in the
-  /// rows' order, each as soon as all before it are done. A model that cannot be steered is told
+  /// Lengthens rows in one continuous batch. `done` receives captions in the rows' order, each as
+  /// soon as all before it are done. A model that cannot be steered is told
   /// the length; where its caption does not fit, it is asked once more, and the last resort is to
   /// cut.
-  void upsample(std::int64_t first, const std::function<std::optional<UpsampleRow>()>& next,
+  void upsample(const std::function<std::optional<UpsampleRow>()>& next,
                 const std::function<void(const Caption&)>& done) const;
   Caption upsample(const UpsampleRow& row) const;
   const Template& prompt_template() const { return template_; }

@@ -101,6 +101,16 @@ class BadInput(Case):
         self.refused(3, "none.png", "draw", "--like", self.folder / "none.png")
 
 
+class Sheet(Case):
+    def test_many_prompts(self):
+        out = self.folder / "sheet.png"
+        arguments = ("sheet", "--prompts", ROOT / "data/prompts/pocket16.csv", "--steps", 2)
+        self.longhand(*arguments, "--limit", 5, "--columns", 3, "--batch", 2, "-o", out)
+        self.assertEqual(png_size(out), (3 * 132 + 4, 2 * 132 + 4))
+        self.refused(2, "ending", *arguments, "-o", self.folder / "x.gif")
+        self.refused(2, "--prompts", "sheet", "-o", out)
+
+
 class Comparing(Case):
     arguments = ["compare", "--prompts", ROOT / "data/prompts/pocket16.csv", "--steps", 4, "--candidates", 1,
                  "--rows-a-batch", 2]

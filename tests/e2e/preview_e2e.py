@@ -96,6 +96,12 @@ class Previews(Tiny):
         with Image.open(preview) as image:
             self.assertEqual((image.format, image.size), ("JPEG", (32, 32)))
 
+    def test_a_preview_that_cannot_be_written_does_not_end_the_painting(self):
+        done = self.longhand("draw", PROMPT, "--no-upsample", "--steps", 4, "--preview", "/proc/none/now.png", "-o", self.out,
+                             env=self.environment)
+        self.assertEqual(done.stderr.count("without previews"), 1)
+        self.assertTrue(self.out.exists())
+
     def test_refused(self):
         self.refused_draw(2, "ending", ROOT / "models" / "pocket", "--preview", "now.gif")
         self.refused_draw(2, "no tiny autoencoder", self.saved(tiny_models.kandinsky()), "--preview", self.preview)

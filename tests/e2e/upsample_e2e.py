@@ -34,6 +34,22 @@ class Captions(Case):
         self.assertEqual(len(first.splitlines()), 3)
         self.assertIn("Deep Learning", first.splitlines()[2])
 
+    def test_shards_and_engines(self):
+        """Either engine; what shards write is joined in the order of the whole."""
+        arguments = ("upsample", "--prompts", "drawbench", "--limit", 5, "--candidates", 1)
+        whole = self.folder / "whole.jsonl"
+        self.longhand(*arguments, "--engine", "llama.cpp", "-o", whole)
+        shards = [self.folder / f"part{i}.jsonl" for i in range(2)]
+        for i, shard in enumerate(shards):
+            self.longhand(*arguments, "--shard", f"{i}/2", "-o", shard)
+        merged = self.folder / "merged.jsonl"
+        self.assertEqual(self.longhand("merge", *shards, "-o", merged).stdout, f"5 rows in {merged}\n")
+        self.assertEqual([row["Prompt"] for row in self.rows(merged)], [row["Prompt"] for row in self.rows(whole)])
+        self.refused(2, "is there already", "merge", *shards, "-o", merged)
+        self.refused(4, "more rows", "merge", *reversed(shards), "-o", self.folder / "other.jsonl")
+        self.refused(2, "--shard", *arguments, "--shard", "2/2", "-o", self.folder / "x.jsonl")
+        self.refused(2, "--engine", *arguments, "--engine", "abacus", "-o", self.folder / "x.jsonl")
+
     def test_a_small_budget(self):
         out = self.folder / "captions.csv"
         self.longhand("upsample", "--prompts", "drawbench", "--limit", 4, "--max-tokens", 30, "--candidates", 1, "-o", out)

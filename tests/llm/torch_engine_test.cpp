@@ -181,6 +181,29 @@ TEST_CASE("logits and greedy texts are llama.cpp's in float32") {
   CHECK(ties <= 1);
 }
 
+TEST_CASE("what bfloat16 and 8 bits change of the logits") {
+  if (!torch_engine_refuses(quantised, {.sequences = 1, .int8 = true}).empty()) {
+    return;
+  }
+  const c10::InferenceMode inference;
+  Fixture f;
+  DecoderTransformer half(Gguf(f.file.path()), at::kBFloat16);
+  DecoderTransformer eight(Gguf(f.file.path()), at::kBFloat16, true);
+  for (DecoderTransformer* network : {&half, &eight}) {
+    double error = 0, same = 0;
+    constexpr int count = 8;
+    for (const Tokens& text : texts(f.vocabulary, count, 100)) {
+      const Tensor exact = own_logits(f.network, text, 37), rough = own_logits(*network, text, 37);
+      error += ((rough - exact).square().mean().sqrt() / exact.std()).item<double>() / count;
+      same += (rough.argmax(1) == exact.argmax(1)).to(at::kDouble).mean().item<double>() / count;
+    }
+    MESSAGE((network == &half ? "bfloat16" : "int8")
+            << ": root mean square error " << error << " of the spread, same word in " << same);
+    CHECK(error < (network == &half ? 0.05 : 0.2));
+    CHECK(same > (network == &half ? 0.95 : 0.85));
+  }
+}
+
 TEST_CASE("files that it does not run are told apart") {
   const fs::path path = fs::temp_directory_path() / fmt::format("other-{}.gguf", getpid());
   gguf_context* context = gguf_init_empty();

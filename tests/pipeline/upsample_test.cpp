@@ -54,10 +54,12 @@ std::vector<Caption> run(std::function<std::string(const Sequence&)> answer,
   std::vector<Caption> captions;
   std::size_t at = 0;
   upsampler.upsample(
-      first,
       [&]() -> std::optional<UpsampleRow> {
-        return at < prompts.size() ? std::optional(UpsampleRow{prompts[at++], "", {}})
-                                   : std::nullopt;
+        if (at == prompts.size()) {
+          return std::nullopt;
+        }
+        const auto number = first + static_cast<std::int64_t>(at);
+        return UpsampleRow{.prompt = prompts[at++], .category = "", .turns = {}, .number = number};
       },
       [&](const Caption& caption) { captions.push_back(caption); });
   return captions;

@@ -1,0 +1,119 @@
+// Tokens a second of the torch engine at several numbers of sequences, beside what the processor
+// can multiply and read: the figures of bench/README.md.
+//
+//   decode [--int8] [GGUF]
+//
+// As llama-batched-bench -npp 512 -ntg 48 -pps does it: sequences share 512 tokens, each then
+// decodes 48 of its own, whatever they are; sampling is left out.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <string_view>
+
+#include "core/error.h"
+#include "core/memory.h"
+#include "llm/decoder_transformer.h"
+#include "nn/dtype.h"
+
+namespace longhand {
+namespace {
+
+constexpr int shared = 512, own = 48;
+
+double seconds_of(const std::function<void()>& work) {
+  const auto begin = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+/// The best of several runs.
+double best_of(int runs, const std::function<void()>& work) {
+  double best = seconds_of(work);
+  for (int i = 1; i < runs; ++i) {
+    best = std::min(best, seconds_of(work));
+  }
+  return best;
+}
+
+/// Multiplications and additions a second of matrices that fit no cache.
+double matmul_peak(at::ScalarType dtype) {
+  constexpr std::int64_t side = 2048;
+  const at::Tensor a = at::randn({side, side}).to(dtype), b = at::randn({side, side}).to(dtype);
+  return 2.0 * side * side * side / best_of(8, [&] { a.matmul(b); });
+}
+
+/// Bytes a second that are read.
+double bandwidth() {
+  const at::Tensor x = at::ones({std::int64_t{1} << 28}, at::kChar);
+  return static_cast<double>(x.numel()) / best_of(5, [&] { x.view(at::kLong).sum(); });
+}
+
+/// Seconds of a step with so many sequences, the mean over their own tokens.
+double step_seconds(DecoderTransformer& network, int sequences) {
+  std::vector<DecoderTransformer::Memory> memories;
+  for (int i = 0; i < sequences; ++i) {
+    memories.push_back(network.memory(own));
+  }
+  const auto run = [&] {
+    for (int token = 0; token < own; ++token) {
+      std::vector<DecoderTransformer::Row> rows;
+      for (auto& memory : memories) {
+        const auto id = static_cast<std::int32_t>(1000 + 17 * rows.size() + token);
+        rows.push_back({id, shared + token, &memory, shared});
+      }
+      network.logits(network.states(rows));
+    }
+  };
+  run();
+  return seconds_of(run) / own;
+}
+
+void report(const fs::path& gguf, bool int8) {
+  const at::ScalarType dtype = dtype_named("auto");
+  DecoderTransformer network(Gguf(gguf), dtype, int8);
+  const DecoderTransformerConfig& c = network.config();
+  const double attention =
+      2.0 * static_cast<double>((c.heads.heads + c.heads.kv_heads) * c.heads.width * c.hidden);
+  const double weights =
+      static_cast<double>(c.layers) * (attention + 3.0 * c.feed_forward * c.hidden) +
+      static_cast<double>(c.vocabulary * c.hidden);
+  const double scores =
+      static_cast<double>(c.layers * c.heads.heads * c.heads.width) * (shared + own / 2);
+  const double operations = 2 * weights + 4 * scores;  // a token
+  const double bytes = weights * (int8 ? 1 : static_cast<double>(c10::elementSize(dtype)));
+  std::vector<std::int32_t> prefix;
+  for (int i = 0; i < shared; ++i) {
+    prefix.push_back(500 + i);
+  }
+  const double peak = matmul_peak(dtype), read = bandwidth();
+  const double filling = best_of(3, [&] { network.set_prefix(prefix); });
+  fmt::print(
+      "{} {}: {:.0f} GFLOP/s at most, {:.1f} GB/s read; the shared tokens {:.0f} a second\n\n",
+      gguf.stem().string(), int8 ? "int8" : "bfloat16", peak / 1e9, read / 1e9, shared / filling);
+  fmt::print(
+      "| sequences | tokens/s | of the matmul peak | of the bandwidth |\n|---|---|---|---|\n");
+  for (const int sequences : {1, 8, 64, 256}) {
+    const double seconds = step_seconds(network, sequences);
+    fmt::print("| {} | {:.0f} | {:.0f} % | {:.0f} % |\n", sequences, sequences / seconds,
+               100 * sequences * operations / seconds / peak, 100 * bytes / seconds / read);
+  }
+}
+
+}  // namespace
+}  // namespace longhand
+
+int main(int count, char** arguments) {
+  longhand::keep_freed_memory(true);
+  longhand::fs::path gguf = longhand::home() / ".deps/models/SmolLM2-135M-Instruct.Q4_1.gguf";
+  bool int8 = false;
+  for (int i = 1; i < count; ++i) {
+    const std::string_view word = arguments[i];
+    word == "--int8" ? void(int8 = true) : void(gguf = word);
+  }
+  try {
+    longhand::report(gguf, int8);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "decode: {}\n", error.what());
+    return 1;
+  }
+}

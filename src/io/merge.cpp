@@ -1,0 +1,184 @@
+#include "io/merge.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/error.h"
+#include "io/parquet.h"
+#include "io/table.h"
+
+namespace longhand {
+namespace {
+
+/// Columns that say how a job was run: the same in all its shards.
+constexpr std::array settings = {"Seed",       "Model",    "Template", "Kind",
+                                 "model_name", "Settings", "LLM",      "Prompt template"};
+
+/// Rows one by one, whatever a row is.
+template <class Row>
+using Source = std::function<std::optional<Row>()>;
+
+/// Takes a row of each in turn, until they end as shards of one job end: first some shard, and then
+/// all at once.
+template <class Row>
+std::int64_t interleave(const std::vector<Source<Row>>& sources,
+                        const std::vector<fs::path>& shards,
+                        const std::function<void(Row)>& write) {
+  std::int64_t rows = 0;
+  std::optional<std::size_t> ended;
+  for (bool more = true; more;) {
+    for (std::size_t i = 0; i < sources.size(); ++i) {
+      std::optional<Row> row = sources[i]();
+      if (row && ended) {
+        fail(Kind::corrupt,
+             "{} has more rows than {}: a shard is not finished, is missing, or they are not in "
+             "their order (0/n to n-1/n)",
+             shards[i].string(), shards[*ended].string());
+      }
+      if (row) {
+        write(std::move(*row));
+        ++rows;
+      } else if (!ended) {
+        ended = i;
+        more = false;
+      }
+    }
+  }
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    if (sources[i]()) {
+      fail(Kind::corrupt, "{} has more rows than {}: a shard is not finished, or is missing",
+           shards[i].string(), shards[*ended].string());
+    }
+  }
+  return rows;
+}
+
+/// Refuses shards whose first rows tell of other jobs.
+void check_same_job(const std::vector<fs::path>& shards) {
+  const auto first = RowReader::open(shards.front());
+  const auto row = first->next();
+  for (std::size_t i = 1; i < shards.size(); ++i) {
+    const auto other = RowReader::open(shards[i]);
+    if (other->columns() != first->columns()) {
+      fail(Kind::invalid_argument, "{} has the columns {}, and {} {}: they are not of one job",
+           shards[i].string(), fmt::join(other->columns(), ", "), shards.front().string(),
+           fmt::join(first->columns(), ", "));
+    }
+    const auto own = other->next();
+    for (std::size_t at = 0; row && own && at < first->columns().size(); ++at) {
+      const std::string& name = first->columns()[at];
+      if (std::ranges::find(settings, name) != settings.end() && (*own)[at] != (*row)[at]) {
+        fail(Kind::invalid_argument, "{} has the {} \"{}\", and {} \"{}\": they are not of one job",
+             shards[i].string(), name, (*own)[at], shards.front().string(), (*row)[at]);
+      }
+    }
+  }
+}
+
+/// JSONL and TXT: lines as they are.
+std::int64_t merge_lines(const std::vector<fs::path>& shards, const fs::path& out) {
+  std::vector<std::unique_ptr<std::ifstream>> files;
+  std::vector<Source<std::string>> sources;
+  for (const fs::path& shard : shards) {
+    std::ifstream* file =
+        files.emplace_back(std::make_unique<std::ifstream>(shard, std::ios::binary)).get();
+    sources.emplace_back([file]() -> std::optional<std::string> {
+      std::string line;
+      return std::getline(*file, line) ? std::optional(line) : std::nullopt;
+    });
+  }
+  std::ofstream to(out, std::ios::binary);
+  const std::int64_t rows = interleave<std::string>(
+      sources, shards, [&](const std::string& line) { to << line << '\n'; });
+  to.close();
+  if (!to) {
+    fail(Kind::unavailable, "{} cannot be written", out.string());
+  }
+  return rows;
+}
+
+std::int64_t merge_delimited(const std::vector<fs::path>& shards, const fs::path& out) {
+  std::vector<std::unique_ptr<RowReader>> readers;
+  std::vector<Source<std::vector<std::string>>> sources;
+  for (const fs::path& shard : shards) {
+    RowReader* reader = readers.emplace_back(RowReader::open(shard)).get();
+    sources.emplace_back([reader] { return reader->next(); });
+  }
+  std::vector<Column> columns;
+  for (const std::string& name : readers.front()->columns()) {
+    columns.push_back({name});
+  }
+  RowWriter writer(out, columns);
+  const std::int64_t rows = interleave<std::vector<std::string>>(
+      sources, shards,
+      [&](const std::vector<std::string>& row) { writer.append({row.begin(), row.end()}); });
+  writer.finish();
+  return rows;
+}
+
+std::int64_t merge_parquet(const std::vector<fs::path>& shards, const fs::path& out) {
+  std::vector<std::unique_ptr<ParquetReader>> readers;
+  std::vector<Source<std::vector<Cell>>> sources;
+  for (const fs::path& shard : shards) {
+    ParquetReader* reader = readers.emplace_back(std::make_unique<ParquetReader>(shard)).get();
+    sources.emplace_back([reader] { return reader->next_cells(); });
+  }
+  const std::vector<Column>& columns = readers.front()->typed_columns();
+  if (std::ranges::find(columns, Column::Type::image, &Column::type) != columns.end()) {
+    fail(Kind::invalid_argument,
+         "{} has pictures in it: leave such shards as they are, Hugging Face's `datasets` reads "
+         "several Parquet files as one",
+         shards.front().string());
+  }
+  RowWriter writer(out, columns);
+  const std::int64_t rows = interleave<std::vector<Cell>>(
+      sources, shards, [&](const std::vector<Cell>& row) { writer.append(row); });
+  writer.finish();
+  return rows;
+}
+
+}  // namespace
+
+std::int64_t merge_shards(const std::vector<fs::path>& shards, const fs::path& out) {
+  const std::string ending = out.extension();
+  const auto merge = ending == ".parquet"                   ? merge_parquet
+                     : ending == ".csv" || ending == ".tsv" ? merge_delimited
+                     : ending == ".jsonl" || ending == ".ndjson" || ending == ".txt" ? merge_lines
+                                                                                     : nullptr;
+  if (merge == nullptr) {
+    fail(Kind::invalid_argument,
+         "{}: the ending \"{}\" cannot be merged to; expected .jsonl, .csv, .tsv, .txt or .parquet",
+         out.string(), ending);
+  }
+  for (const fs::path& shard : shards) {
+    if (shard.extension() != ending) {
+      fail(Kind::invalid_argument, "{} and {} are of different formats; give both one ending",
+           shard.string(), out.string());
+    }
+  }
+  if (fs::exists(out)) {
+    fail(Kind::invalid_argument, "{} is there already; name another file", out.string());
+  }
+  check_same_job(shards);
+  fs::path begun = out;
+  begun.replace_filename(out.stem().string() + ".merging" + ending);
+  fs::remove(begun);
+  try {
+    const std::int64_t rows = merge(shards, begun);
+    fs::rename(begun, out);
+    return rows;
+  } catch (...) {
+    std::error_code code;
+    fs::remove(begun, code);
+    throw;
+  }
+}
+
+}  // namespace longhand

@@ -1,0 +1,90 @@
+// Shards joined in the order of the whole, and what is refused.
+#include "io/merge.h"
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include "core/error.h"
+#include "io/table.h"
+
+using namespace longhand;
+
+namespace {
+
+struct Folder {
+  Folder() { fs::create_directories(path); }
+  ~Folder() { fs::remove_all(path); }
+  fs::path path = fs::temp_directory_path() / fmt::format("merge-{}", getpid());
+};
+
+/// `count` rows as shards i/n with `ending`.
+std::vector<fs::path> shards_of(const Folder& folder, int count, int n, const std::string& ending,
+                                const std::vector<std::string>& models = {}) {
+  std::vector<fs::path> shards;
+  for (int i = 0; i < n; ++i) {
+    shards.push_back(folder.path / fmt::format("part{}{}", i, ending));
+    RowWriter writer(
+        shards.back(),
+        {{"Prompt"}, {"Seed", Column::Type::whole}, {"Model"}, {"Score", Column::Type::number}},
+        {.text_column = "Prompt", .overwrite = true});
+    for (int row = i; row < count; row += n) {
+      writer.append({fmt::format("a \"cat\", {}", row), std::int64_t{7},
+                     models.empty() ? "m" : models[static_cast<std::size_t>(i)],
+                     row % 2 == 0 ? Cell(0.5) : Cell()});
+    }
+    writer.finish();
+  }
+  return shards;
+}
+
+std::vector<std::string> prompts_in(const fs::path& path) {
+  const auto reader = RowReader::open(path);
+  const std::size_t column = prompt_column(*reader, "");
+  std::vector<std::string> prompts;
+  while (const auto row = reader->next()) {
+    prompts.push_back(row->at(column));
+  }
+  return prompts;
+}
+
+}  // namespace
+
+TEST_CASE("shards of every format become what one process would have written") {
+  const Folder folder;
+  for (const char* ending : {".jsonl", ".csv", ".tsv", ".txt", ".parquet"}) {
+    for (const int count : {7, 6, 2}) {
+      CAPTURE(ending);
+      CAPTURE(count);
+      const fs::path out = folder.path / (std::string("whole") + ending);
+      const fs::path single = shards_of(folder, count, 1, ending).front();
+      const auto expected = prompts_in(single);
+      const std::string bytes = read_file(single);
+      const auto shards = shards_of(folder, count, 3, ending);
+      if (count == 2 && std::string_view(ending) != ".csv") {
+        continue;  // an empty third shard: only some formats can say that they are empty
+      }
+      CHECK(merge_shards(shards, out) == count);
+      CHECK(prompts_in(out) == expected);
+      if (std::string_view(ending) != ".parquet") {
+        CHECK(read_file(out) == bytes);
+      }
+      CHECK_THROWS_AS(merge_shards(shards, out), Error);  // it is there
+      fs::remove(out);
+    }
+  }
+}
+
+TEST_CASE("what is no whole job is refused, and nothing is left") {
+  const Folder folder;
+  const fs::path out = folder.path / "whole.jsonl";
+  const auto shards = shards_of(folder, 7, 3, ".jsonl");
+  CHECK_THROWS_AS(merge_shards({shards[1], shards[0], shards[2]}, out), Error);
+  CHECK_THROWS_AS(merge_shards({shards[0], shards[2], shards[2], shards[1], shards[0]}, out),
+                  Error);
+  CHECK_THROWS_AS(merge_shards({shards[0]}, folder.path / "whole.csv"), Error);
+  CHECK_THROWS_AS(merge_shards({folder.path / "none.jsonl"}, out), Error);
+  const auto others = shards_of(folder, 6, 2, ".jsonl", {"m", "another"});
+  CHECK_THROWS_WITH_AS(merge_shards(others, out), doctest::Contains("another"), Error);
+  CHECK_FALSE(fs::exists(out));
+  CHECK(std::distance(fs::directory_iterator(folder.path), fs::directory_iterator()) == 3);
+}
