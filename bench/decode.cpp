@@ -52,7 +52,7 @@ double bandwidth() {
 double step_seconds(DecoderTransformer& network, int sequences) {
   std::vector<DecoderTransformer::Memory> memories;
   for (int i = 0; i < sequences; ++i) {
-    memories.push_back(network.memory(own));
+    memories.push_back(network.memory());
   }
   const auto run = [&] {
     for (int token = 0; token < own; ++token) {
@@ -70,7 +70,7 @@ double step_seconds(DecoderTransformer& network, int sequences) {
 
 void report(const fs::path& gguf, bool int8) {
   const at::ScalarType dtype = dtype_named("auto");
-  DecoderTransformer network(Gguf(gguf), dtype, int8);
+  DecoderTransformer network(Gguf(gguf), {.dtype = dtype, .int8 = int8});
   const DecoderTransformerConfig& c = network.config();
   const double attention =
       2.0 * static_cast<double>((c.heads.heads + c.heads.kv_heads) * c.heads.width * c.hidden);

@@ -17,11 +17,14 @@ using Network = std::function<at::Tensor(const at::Tensor& input, const at::Tens
 /// A network that computes in the placement's type on its device, with its conditions in it. Where
 /// scale > 1 those are of both branches of guidance, [2·batch, …] with the unconditional one first,
 /// and so is the input.
-Denoise guided_denoise(Network network, double scale, const at::TensorOptions& placement);
+Denoise guided_denoise(Network network, double scale, const at::TensorOptions& placement,
+                       double rescale = 0);
 
 /// From an answer for both branches [2·batch, …], the unconditional one first: u + scale · (c - u)
-/// in float32. Channels beyond `channels` (a variance) are the conditional branch's.
-at::Tensor guided(const at::Tensor& both, double scale, std::int64_t channels);
+/// in float32. With `rescale` φ, a share φ of it is brought to c's standard deviation, a picture
+/// each (Lin et al. 2024, section 3.4). Channels beyond `channels` (a variance) are the conditional
+/// branch's.
+at::Tensor guided(const at::Tensor& both, double scale, std::int64_t channels, double rescale = 0);
 
 /// A part of a run, and what happens on the way.
 struct SamplingSpan {

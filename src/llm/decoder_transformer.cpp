@@ -15,6 +15,7 @@ namespace {
 using at::Tensor;
 using std::int64_t;
 
+constexpr int64_t block_rows = 128;      // of deterministic products
 constexpr int64_t few_rows = 16;         // waking a thread for them takes longer than their copies
 constexpr int64_t most_turns = 1 << 15;  // positions that angles are kept for
 
@@ -74,11 +75,11 @@ DecoderTransformerConfig DecoderTransformerConfig::of(const Gguf& gguf) {
   return c;
 }
 
-DecoderTransformer::DecoderTransformer(const Gguf& gguf, at::ScalarType dtype, bool int8)
+DecoderTransformer::DecoderTransformer(const Gguf& gguf, const DecoderTransformerOptions& options)
     : config_(DecoderTransformerConfig::of(gguf)),
-      dtype_(dtype),
-      int8_(int8),
-      embedding_(gguf.tensor("token_embd.weight", {config_.vocabulary, config_.hidden}, dtype)),
+      options_(options),
+      embedding_(
+          gguf.tensor("token_embd.weight", {config_.vocabulary, config_.hidden}, options.dtype)),
       output_norm_(gguf.tensor("output_norm.weight", {config_.hidden}, at::kFloat)),
       turns_(turns(gguf)) {
   for (int64_t i = 0; i < config_.layers; ++i) {
@@ -89,13 +90,27 @@ DecoderTransformer::DecoderTransformer(const Gguf& gguf, at::ScalarType dtype, b
                 : linear(embedding_, {});
 }
 
-Tensor DecoderTransformer::Linear::forward(const Tensor& x) const {
+Tensor DecoderTransformer::Linear::product(const Tensor& x) const {
   return eight.defined() ? eight.forward(x, bias) : packed_linear(x, packed, bias);
+}
+
+Tensor DecoderTransformer::Linear::forward(const Tensor& x) const {
+  if (!in_blocks) {
+    return product(x);
+  }
+  std::vector<Tensor> parts;
+  for (const Tensor& part : x.split(block_rows)) {
+    const int64_t rows = part.size(0);
+    const Tensor padded = at::constant_pad_nd(part, {0, 0, 0, block_rows - rows});
+    parts.push_back(product(padded).narrow(0, 0, rows));
+  }
+  return parts.size() == 1 ? parts.front() : at::cat(parts);
 }
 
 DecoderTransformer::Linear DecoderTransformer::linear(const Tensor& weight,
                                                       const Tensor& bias) const {
-  return int8_ ? Linear{{}, bias, Int8Linear(weight)} : Linear{pack_linear(weight), bias, {}};
+  return options_.int8 ? Linear{{}, bias, Int8Linear(weight), options_.deterministic}
+                       : Linear{pack_linear(weight), bias, {}, options_.deterministic};
 }
 
 /// Linear layers of the same input as one: their outputs lie side by side.
@@ -105,9 +120,9 @@ DecoderTransformer::Linear DecoderTransformer::joined(const Gguf& gguf,
                                                       int64_t in) const {
   std::vector<Tensor> weights, biases;
   for (std::size_t i = 0; i < names.size(); ++i) {
-    weights.push_back(gguf.tensor(names[i] + ".weight", {outs[i], in}, dtype_));
+    weights.push_back(gguf.tensor(names[i] + ".weight", {outs[i], in}, options_.dtype));
     if (gguf.has_tensor(names[i] + ".bias")) {
-      biases.push_back(gguf.tensor(names[i] + ".bias", {outs[i]}, dtype_));
+      biases.push_back(gguf.tensor(names[i] + ".bias", {outs[i]}, options_.dtype));
     }
   }
   if (!biases.empty() && biases.size() != names.size()) {
@@ -155,12 +170,8 @@ Tensor DecoderTransformer::turns(const Gguf& gguf) const {
   return at::cat({angles.cos(), angles.sin()}, 1).to(at::kFloat).contiguous();
 }
 
-DecoderTransformer::Memory DecoderTransformer::memory(int64_t tokens) const {
-  Memory memory;
-  for (int64_t i = 0; i < config_.layers; ++i) {
-    memory.emplace_back(tokens, config_.heads, dtype_);
-  }
-  return memory;
+DecoderTransformer::Memory DecoderTransformer::memory() const {
+  return Memory(layers_.size(), OwnKeys(config_.heads, options_.dtype));
 }
 
 /// The prefix is a sequence of its own first, whose keys are then packed for all.
@@ -169,7 +180,7 @@ void DecoderTransformer::set_prefix(std::span<const std::int32_t> tokens) {
   if (tokens.empty()) {
     return;
   }
-  Memory memory = this->memory(std::ssize(tokens));
+  Memory memory(layers_.size(), OwnKeys(config_.heads, options_.dtype, std::ssize(tokens)));
   std::vector<Row> rows;
   for (const std::int32_t token : tokens) {
     rows.push_back({token, std::ssize(rows), &memory, 0});
@@ -195,6 +206,9 @@ Tensor DecoderTransformer::attended(const Layer& layer, std::size_t index, const
   }
   rotate(query, width, turns_, positions, config_.rope_halves);
   rotate(key, width, turns_, positions, config_.rope_halves);
+  for (const Row& row : rows) {
+    (*row.memory)[index].reserve(row.position - row.shared + 1);
+  }
   std::vector<CachedRow> cached(rows.size());
   parallel_for(
       std::ssize(rows),
@@ -223,7 +237,7 @@ Tensor DecoderTransformer::states(std::span<const Row> rows) const {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const Layer& layer = layers_[i];
     const auto normed = [&](const Tensor& weight) {
-      return rms_norm(x, weight, config_.norm_epsilon, dtype_);
+      return rms_norm(x, weight, config_.norm_epsilon, options_.dtype);
     };
     x.add_(attended(layer, i, normed(layer.attention_norm), rows, positions));
     x.add_(layer.down.forward(swiglu(layer.gate_up.forward(normed(layer.feed_forward_norm)))));
@@ -233,7 +247,7 @@ Tensor DecoderTransformer::states(std::span<const Row> rows) const {
 
 Tensor DecoderTransformer::logits(const Tensor& states) const {
   const c10::InferenceMode inference;
-  return output_.forward(rms_norm(states, output_norm_, config_.norm_epsilon, dtype_))
+  return output_.forward(rms_norm(states, output_norm_, config_.norm_epsilon, options_.dtype))
       .to(at::kFloat);
 }
 

@@ -20,14 +20,22 @@ struct DecoderTransformerConfig {
   static DecoderTransformerConfig of(const Gguf& gguf);
 };
 
+struct DecoderTransformerOptions {
+  at::ScalarType dtype = at::kBFloat16;
+  bool int8 = false;  // linear layers in 8 bits, the rest as dtype
+  /// Linear layers take blocks of equally many rows, padded: oneDNN then sums alike whatever
+  /// company a row has. All else goes row by row anyway.
+  bool deterministic = false;
+};
+
 class DecoderTransformer {
  public:
-  /// Computes in `dtype`; with `int8`, linear layers in 8 bits. Throws corrupt, naming the tensor.
-  DecoderTransformer(const Gguf& gguf, at::ScalarType dtype, bool int8 = false);
+  /// Throws corrupt, naming the tensor.
+  DecoderTransformer(const Gguf& gguf, const DecoderTransformerOptions& options);
 
   /// What a sequence remembers: its own keys and values, a layer each.
   using Memory = std::vector<OwnKeys>;
-  Memory memory(std::int64_t tokens) const;
+  Memory memory() const;
 
   /// A token to evaluate: its id, its position, the memory of its sequence, and how many tokens of
   /// the prefix that begins with.
@@ -50,7 +58,9 @@ class DecoderTransformer {
   struct Linear {
     at::Tensor packed, bias;
     Int8Linear eight;
+    bool in_blocks = false;
     at::Tensor forward(const at::Tensor& x) const;
+    at::Tensor product(const at::Tensor& x) const;
   };
   struct Layer {
     at::Tensor attention_norm, feed_forward_norm;  // float32
@@ -66,8 +76,7 @@ class DecoderTransformer {
                       std::span<const Row> rows, std::span<const std::int64_t> positions) const;
 
   DecoderTransformerConfig config_;
-  at::ScalarType dtype_;
-  bool int8_;
+  DecoderTransformerOptions options_;
   at::Tensor embedding_;  // [vocabulary, hidden]
   std::vector<Layer> layers_;
   at::Tensor output_norm_;

@@ -5,7 +5,6 @@
 #include "core/error.h"
 #include "core/memory.h"
 #include "llm/continuous_batch.h"
-#include "llm/decoder_transformer.h"
 
 namespace longhand {
 namespace {
@@ -19,8 +18,8 @@ int64_t weight_bytes(const DecoderTransformerConfig& c, const TorchEngineOptions
   const int64_t attention = (2 * c.heads.heads + 2 * c.heads.kv_heads) * c.heads.width * c.hidden;
   const int64_t layer = attention + 3 * c.feed_forward * c.hidden;
   const int64_t embedding = c.vocabulary * c.hidden;
-  const auto size = static_cast<int64_t>(c10::elementSize(options.dtype));
-  return embedding * size + (c.layers * layer + embedding) * (options.int8 ? 1 : size);
+  const auto size = static_cast<int64_t>(c10::elementSize(options.network.dtype));
+  return embedding * size + (c.layers * layer + embedding) * (options.network.int8 ? 1 : size);
 }
 
 /// Of one token's keys and values, in all layers.
@@ -45,8 +44,8 @@ class TorchDecoder : public Decoder {
   void evaluate_prefix(std::span<const std::int32_t> tokens) override {
     network_.set_prefix(tokens);
   }
-  void begin(int slot, int shared, int cells) override {
-    sequences_[static_cast<std::size_t>(slot)] = {network_.memory(cells), shared};
+  void begin(int slot, int shared, int) override {
+    sequences_[static_cast<std::size_t>(slot)] = {network_.memory(), shared};
   }
   void end(int slot) override { sequences_[static_cast<std::size_t>(slot)] = {}; }
 
@@ -92,7 +91,7 @@ class TorchEngine : public LanguageModel {
         options_(options),
         model_(load_llama_model(gguf, true)),
         vocabulary_(model_.get(), gguf),
-        network_(Gguf(gguf), options.dtype, options.int8) {}
+        network_(Gguf(gguf), options.network) {}
   std::string name() const override { return name_; }
   bool steerable() const override { return true; }
 
@@ -114,12 +113,12 @@ class TorchEngine : public LanguageModel {
 }  // namespace
 
 std::string torch_engine_refuses(const fs::path& gguf, const TorchEngineOptions& options) {
-  if (!cached_attention_runs(options.dtype)) {
+  if (!cached_attention_runs(options.network.dtype)) {
     return "this processor does not multiply " +
-           std::string(options.dtype == at::kFloat ? "float32" : "bfloat16") +
+           std::string(options.network.dtype == at::kFloat ? "float32" : "bfloat16") +
            " with AVX-512, which the torch engine needs";
   }
-  if (options.int8 && !int8_runs()) {
+  if (options.network.int8 && !int8_runs()) {
     return "this processor does not multiply 8 bits with AVX-512 VNNI, which --llm-dtype int8 "
            "needs";
   }
@@ -132,9 +131,10 @@ std::string torch_engine_refuses(const fs::path& gguf, const TorchEngineOptions&
     }
     return error.what();
   }
-  const int64_t need = weight_bytes(config, options) +
-                       options.sequences * room_a_sequence * cell_bytes(config, options.dtype) +
-                       step_bytes(config, options.sequences);
+  const int64_t need =
+      weight_bytes(config, options) +
+      options.sequences * room_a_sequence * cell_bytes(config, options.network.dtype) +
+      step_bytes(config, options.sequences);
   if (const int64_t room = free_memory(); need > room) {
     return fmt::format("{} takes {} for {} sequences on the torch engine, and {} are free",
                        gguf.filename().string(), bytes_text(need), options.sequences,

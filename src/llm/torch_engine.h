@@ -6,15 +6,14 @@
 #include <string>
 
 #include "core/files.h"
+#include "llm/decoder_transformer.h"
 #include "llm/language_model.h"
-#include "nn/torch.h"
 
 namespace longhand {
 
 struct TorchEngineOptions {
   int sequences = 64;  // decoded at once
-  at::ScalarType dtype = at::kBFloat16;
-  bool int8 = false;  // linear layers in 8 bits, the rest as dtype
+  DecoderTransformerOptions network = {};
 };
 
 /// "" where this engine runs the model on this processor, within free memory; else why it does not.

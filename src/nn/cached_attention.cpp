@@ -4,6 +4,7 @@
 #include <memory>
 #include <numbers>
 
+#include "core/error.h"
 #include "nn/attention_blocks.h"
 #include "nn/lanes.h"
 #include "nn/packing.h"
@@ -54,23 +55,33 @@ bool cached_attention_runs(at::ScalarType dtype) {
   return packing_helps(dtype) && __builtin_cpu_supports("avx512f") != 0;
 }
 
-OwnKeys::OwnKeys(int64_t capacity, const HeadShape& shape, at::ScalarType dtype)
-    : shape_(shape), capacity_(round_up(capacity, panel)) {
-  // Zeros: what lies behind the last token is multiplied too, with nothing.
-  keys_ = at::zeros({shape.kv_heads, capacity_ * shape.width}, dtype);
-  values_ = at::zeros_like(keys_);
+OwnKeys::OwnKeys(const HeadShape& shape, at::ScalarType dtype, int64_t block_tokens)
+    : shape_(shape), dtype_(dtype), block_tokens_(round_up(block_tokens, panel)) {}
+
+void OwnKeys::reserve(int64_t tokens) {
+  while (std::ssize(blocks_) * block_tokens_ < tokens) {
+    // Zeros: what lies behind the last token is multiplied too, with nothing.
+    blocks_.push_back(at::zeros({2, shape_.kv_heads, block_tokens_ * shape_.width}, dtype_));
+  }
 }
 
 void OwnKeys::put(int64_t place, const Tensor& key, const Tensor& value, int64_t row) {
-  with_type(keys_.scalar_type(), [&](auto type) {
+  const Tensor& block = blocks_[static_cast<std::size_t>(place / block_tokens_)];
+  with_type(dtype_, [&](auto type) {
     using T = decltype(type);
-    pack_token(place, capacity_, shape_, key.const_data_ptr<T>() + row * key.stride(0),
-               value.const_data_ptr<T>() + row * value.stride(0), keys_.mutable_data_ptr<T>(),
-               values_.mutable_data_ptr<T>());
+    T* keys = block.mutable_data_ptr<T>();
+    pack_token(place % block_tokens_, block_tokens_, shape_,
+               key.const_data_ptr<T>() + row * key.stride(0),
+               value.const_data_ptr<T>() + row * value.stride(0), keys, keys + block.stride(0));
   });
 }
 
-SharedKeys OwnKeys::shared(int64_t length) const { return {keys_, values_, length, capacity_}; }
+SharedKeys OwnKeys::shared(int64_t length) const {
+  if (std::ssize(blocks_) != 1) {
+    fail(Kind::internal, "keys to share lie in {} blocks; expected one", blocks_.size());
+  }
+  return {blocks_.front()[0], blocks_.front()[1], length, block_tokens_};
+}
 
 /// What all blocks of one call share.
 template <class T>
@@ -170,18 +181,19 @@ class CachedAttention {
 
   void add_own(int64_t head, int64_t token, const CachedRow& row, Scratch& scratch) {
     const OwnKeys& own = *row.own;
-    const int64_t at = head * own.capacity_ * shape_.width;
+    const int64_t size = own.block_tokens_ * shape_.width;
     const T* queries = scratch.queries.get() + token * group_ * shape_.width;
     const ScoreBlock here = block(scratch, token * group_, group_, panel);
     for (int64_t key = 0; key < row.own_count; key += panel) {
-      score(group_, panel, shape_.width, queries,
-            own.keys_.template const_data_ptr<T>() + at + key * shape_.width, here.scores);
+      const Tensor& kept = own.blocks_[static_cast<std::size_t>(key / own.block_tokens_)];
+      const T* keys = kept.const_data_ptr<T>() + head * size;
+      const int64_t within = key % own.block_tokens_;
+      score(group_, panel, shape_.width, queries, keys + within * shape_.width, here.scores);
       for (int64_t i = 0; i < group_; ++i) {
         mask(here.scores + i * panel, panel, row.own_count - key);
       }
       soften(here, scratch.probabilities.get());
-      mix(here, scratch.probabilities.get(), own.values_.template const_data_ptr<T>() + at,
-          own.capacity_, key);
+      mix(here, scratch.probabilities.get(), keys + kept.stride(0), own.block_tokens_, within);
     }
   }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <span>
+#include <vector>
 
 #include "nn/torch.h"
 
@@ -24,24 +25,27 @@ struct SharedKeys {
   std::int64_t length = 0, padded = 0;  // padded: a multiple of 64
 };
 
-/// A sequence's own keys and values of one layer, growing, packed as they come. Not to be copied
-/// while they grow: copies share memory.
+/// A sequence's own keys and values of one layer, packed as they come, in blocks that are made as
+/// they are needed. Not to be copied while they grow: copies share memory.
 class OwnKeys {
  public:
   OwnKeys() = default;
-  OwnKeys(std::int64_t capacity, const HeadShape& shape, at::ScalarType dtype);
-  /// Puts a token's key and value, a row of [rows, kv_heads · width] each, at a place below the
-  /// capacity. Different places may be put at the same time.
+  OwnKeys(const HeadShape& shape, at::ScalarType dtype, std::int64_t block_tokens = 64);
+  /// Makes room for so many tokens.
+  void reserve(std::int64_t tokens);
+  /// Puts a token's key and value, a row of [rows, kv_heads · width] each, at a place that there is
+  /// room for. Different places may be put at the same time.
   void put(std::int64_t place, const at::Tensor& key, const at::Tensor& value, std::int64_t row);
-  /// The first `length` of them, for sequences that share them.
+  /// The first `length` of them, all in one block, for sequences that share them.
   SharedKeys shared(std::int64_t length) const;
 
  private:
   template <class T>
   friend class CachedAttention;
   HeadShape shape_{};
-  std::int64_t capacity_ = 0;  // a multiple of 64
-  at::Tensor keys_, values_;   // [kv_heads, capacity · width]
+  at::ScalarType dtype_ = at::kFloat;
+  std::int64_t block_tokens_ = 0;   // a multiple of 64
+  std::vector<at::Tensor> blocks_;  // [2, kv_heads, block_tokens · width]: keys, and values
 };
 
 /// A token: what of the shared keys its sequence begins with, and its sequence's own keys up to

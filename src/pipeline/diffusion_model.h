@@ -30,6 +30,7 @@ struct Subject {
 struct ConditioningOptions {
   int width = 512, height = 512;
   double guidance = 5;
+  double guidance_rescale = 0;  // Stable Diffusion's: see guided() in diffusion/sampler.h
   int prior_steps = 25;
   double prior_guidance = 4;
   bool imagine = false;  // through the prior, for models that paint without one too

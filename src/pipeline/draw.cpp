@@ -104,6 +104,8 @@ void resolve(PaintRequest& request, const ModelDefaults& defaults, const Painter
   request.steps = request.steps ? request.steps : defaults.steps.value_or(model.default_steps());
   request.guidance =
       request.guidance ? request.guidance : defaults.guidance.value_or(model.default_guidance());
+  request.guidance_rescale =
+      request.guidance_rescale.value_or(defaults.guidance_rescale.value_or(0));
   request.size = request.size.value_or(model.own_size());
   request.device = model.device().str();
   if (request.scheduler.empty()) {
@@ -122,6 +124,7 @@ PaintOptions painting_of(const PaintRequest& request) {
   options.width = size.width;
   options.height = size.height;
   options.guidance = request.guidance.value();
+  options.guidance_rescale = request.guidance_rescale.value_or(0);
   options.prior_steps = request.prior_steps;
   options.prior_guidance = request.prior_guidance;
   options.imagine = request.imagine;

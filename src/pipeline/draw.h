@@ -35,6 +35,7 @@ struct PaintRequest {
   std::optional<std::int64_t> seed;
   std::optional<int> steps;
   std::optional<double> guidance;
+  std::optional<double> guidance_rescale;
   std::optional<Size> size;
   std::string scheduler;
   std::string dtype = "auto";
@@ -80,6 +81,10 @@ struct PaintRequest {
       field("steps", &PaintRequest::steps, "denoising steps (default: the model's)", 1, 1000),
       field("guidance", &PaintRequest::guidance, "guidance scale; 1 is none (default: the model's)",
             1, 100),
+      field("guidance_rescale", &PaintRequest::guidance_rescale,
+            "0 to 1: how far guidance keeps the contrast that the model predicts, for models whose "
+            "noise schedule ends without signal (default: the model's, else 0)",
+            0, 1),
       field("size", &PaintRequest::size, "WIDTHxHEIGHT (default: as the model was trained)"),
       field("scheduler", &PaintRequest::scheduler,
             "ddim, euler, euler_a, dpm++_2m_karras, unipc, lcm, … (default: the model's)"),

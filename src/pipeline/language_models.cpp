@@ -48,8 +48,9 @@ std::shared_ptr<LanguageModel> load_gguf(const fs::path& gguf, const UpsampleReq
   }
   const bool int8 = request.llm_dtype == "int8";
   TorchEngineOptions options{.sequences = request.batch.value_or(most_sequences),
-                             .dtype = dtype_named(int8 ? "auto" : request.llm_dtype),
-                             .int8 = int8};
+                             .network = {.dtype = dtype_named(int8 ? "auto" : request.llm_dtype),
+                                         .int8 = int8,
+                                         .deterministic = request.deterministic}};
   if (request.engine == "torch") {
     return load_torch_engine(gguf, options);
   }

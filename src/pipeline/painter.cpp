@@ -79,6 +79,9 @@ ModelDefaults ModelDefaults::of(const fs::path& folder) {
     if (json.contains("guidance")) {
       defaults.guidance = config_value(json, "guidance", 1.0);
     }
+    if (json.contains("guidance_rescale")) {
+      defaults.guidance_rescale = config_value(json, "guidance_rescale", 0.0);
+    }
     defaults.scheduler = config_value(json, "scheduler", defaults.scheduler);
     defaults.about = config_value(json, "about", defaults.about);
   }

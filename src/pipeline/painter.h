@@ -15,9 +15,10 @@ namespace longhand {
 
 /// What a model folder's longhand.json says of its use; all of it may be absent.
 struct ModelDefaults {
-  std::optional<int> steps;        // not set: the family's
-  std::optional<double> guidance;  // not set: the family's
-  std::string scheduler;           // "" takes the class that scheduler_config.json names
+  std::optional<int> steps;                // not set: the family's
+  std::optional<double> guidance;          // not set: the family's
+  std::optional<double> guidance_rescale;  // not set: 0
+  std::string scheduler;                   // "" takes the class that scheduler_config.json names
   /// The template of the captions that it was trained on; "" where there is none.
   fs::path upsampling;
   std::string about;  // what it can paint, for people

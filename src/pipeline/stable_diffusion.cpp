@@ -224,7 +224,7 @@ Denoise StableDiffusion::denoiser(const Subject& subject, const ConditioningOpti
       [run = unet_.with(conditions)](const at::Tensor& input, const at::Tensor& timesteps) mutable {
         return run.forward(input, timesteps);
       },
-      guides ? options.guidance : 1, placement_);
+      guides ? options.guidance : 1, placement_, options.guidance_rescale);
 }
 
 std::vector<std::int64_t> StableDiffusion::latent_shape(std::int64_t n, int width,

@@ -31,6 +31,7 @@ struct UpsampleRequest {
   double top_p = 0.95;
   std::optional<int> batch;
   bool unguided = false;
+  bool deterministic = false;
 
   static constexpr auto fields = std::tuple{
       field("llm", &UpsampleRequest::llm,
@@ -60,6 +61,10 @@ struct UpsampleRequest {
       field("batch", &UpsampleRequest::batch,
             "sequences decoded at once (default: llama.cpp 64, torch 256 or what memory holds)", 1,
             1024),
+      field("deterministic", &UpsampleRequest::deterministic,
+            "the torch engine's last bits too are the same in any company: another --batch or "
+            "--shard "
+            "changes no caption; few sequences take longer"),
       field("unguided", &UpsampleRequest::unguided,
             "the model's own words: no budget, no openings, no prompt in front"),
   };

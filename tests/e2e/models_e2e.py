@@ -61,6 +61,11 @@ class Painted(Case):
     def test_xl(self):
         self.same(tiny_models.xl(), n=2, size=(32, 48))
 
+    def test_rescaled_guidance(self):
+        self.same(tiny_models.xl(), n=2, guidance=6.0, guidance_rescale=0.7, flags=["--guidance-rescale", 0.7])
+        self.same(tiny_models.stable_diffusion(prediction_type="v_prediction"), guidance_rescale=1.0, flags=["--guidance-rescale", 1],
+                  model=None)
+
     def test_xl_negative_prompt(self):
         self.same(tiny_models.xl(), negative_prompt="a cat", flags=["--negative-prompt", "a cat"])
 

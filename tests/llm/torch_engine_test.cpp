@@ -121,7 +121,7 @@ std::vector<Tokens> texts(const ChatVocabulary& vocabulary, int count, std::size
 /// The logits of tokens [begin, end) of a text, those before them evaluated as a shared prefix.
 Tensor own_logits(DecoderTransformer& network, const Tokens& text, std::size_t begin) {
   network.set_prefix(std::span(text).first(begin));
-  DecoderTransformer::Memory memory = network.memory(static_cast<std::int64_t>(text.size()));
+  DecoderTransformer::Memory memory = network.memory();
   std::vector<DecoderTransformer::Row> rows;
   for (std::size_t i = begin; i < text.size(); ++i) {
     rows.push_back(
@@ -134,13 +134,14 @@ struct Fixture {
   Float32File file;
   Reference reference{file.path()};
   ChatVocabulary vocabulary{reference.model(), file.path()};
-  DecoderTransformer network{Gguf(file.path()), at::kFloat};
+  DecoderTransformer network{Gguf(file.path()), {.dtype = at::kFloat}};
 };
 
 }  // namespace
 
 TEST_CASE("logits and greedy texts are llama.cpp's in float32") {
-  if (!torch_engine_refuses(quantised, {.sequences = 1, .dtype = at::kFloat}).empty()) {
+  if (!torch_engine_refuses(quantised, {.sequences = 1, .network = {.dtype = at::kFloat}})
+           .empty()) {
     return;  // llama.cpp is what runs there
   }
   const c10::InferenceMode inference;
@@ -157,7 +158,7 @@ TEST_CASE("logits and greedy texts are llama.cpp's in float32") {
   for (const Tokens& text : texts(f.vocabulary, 4, 30)) {
     Tensor expected = f.reference.logits(text, 0)[-1];
     f.network.set_prefix(text);
-    DecoderTransformer::Memory memory = f.network.memory(64);
+    DecoderTransformer::Memory memory = f.network.memory();
     Tensor own = own_logits(f.network, text, text.size() - 1)[-1];
     f.network.set_prefix(text);
     for (int i = 0; i < 40; ++i) {
@@ -182,13 +183,13 @@ TEST_CASE("logits and greedy texts are llama.cpp's in float32") {
 }
 
 TEST_CASE("what bfloat16 and 8 bits change of the logits") {
-  if (!torch_engine_refuses(quantised, {.sequences = 1, .int8 = true}).empty()) {
+  if (!torch_engine_refuses(quantised, {.sequences = 1, .network = {.int8 = true}}).empty()) {
     return;
   }
   const c10::InferenceMode inference;
   Fixture f;
-  DecoderTransformer half(Gguf(f.file.path()), at::kBFloat16);
-  DecoderTransformer eight(Gguf(f.file.path()), at::kBFloat16, true);
+  DecoderTransformer half(Gguf(f.file.path()), {});
+  DecoderTransformer eight(Gguf(f.file.path()), {.int8 = true});
   for (DecoderTransformer* network : {&half, &eight}) {
     double error = 0, same = 0;
     constexpr int count = 8;
@@ -197,11 +198,40 @@ TEST_CASE("what bfloat16 and 8 bits change of the logits") {
       error += ((rough - exact).square().mean().sqrt() / exact.std()).item<double>() / count;
       same += (rough.argmax(1) == exact.argmax(1)).to(at::kDouble).mean().item<double>() / count;
     }
-    MESSAGE((network == &half ? "bfloat16" : "int8")
+    MESSAGE(std::string(network == &half ? "bfloat16" : "int8")
             << ": root mean square error " << error << " of the spread, same word in " << same);
     CHECK(error < (network == &half ? 0.05 : 0.2));
     CHECK(same > (network == &half ? 0.95 : 0.85));
   }
+}
+
+TEST_CASE("what is deterministic is the same to the bit in any company") {
+  if (!torch_engine_refuses(quantised, {.sequences = 1}).empty()) {
+    return;
+  }
+  const c10::InferenceMode inference;
+  const LlamaModel model = load_llama_model(quantised, true);
+  const ChatVocabulary vocabulary(model.get(), quantised);
+  DecoderTransformer network(Gguf(quantised), {.deterministic = true});
+  const auto all = texts(vocabulary, 40, 60);
+  network.set_prefix({});
+  /// The last logits of the first text, which is evaluated beside `company` others.
+  const auto beside = [&](std::size_t company) {
+    std::vector<DecoderTransformer::Memory> memories;
+    for (std::size_t i = 0; i <= company; ++i) {
+      memories.push_back(network.memory());
+    }
+    std::vector<DecoderTransformer::Row> rows;
+    for (std::size_t i = company + 1; i-- > 0;) {  // the first text comes last
+      for (std::size_t at = 0; at < all[i].size(); ++at) {
+        rows.push_back({all[i][at], static_cast<std::int64_t>(at), &memories[i], 0});
+      }
+    }
+    return network.logits(network.states(rows).narrow(0, std::ssize(rows) - 1, 1));
+  };
+  const Tensor alone = beside(0);
+  CHECK(at::equal(alone, beside(1)));
+  CHECK(at::equal(alone, beside(39)));
 }
 
 TEST_CASE("files that it does not run are told apart") {

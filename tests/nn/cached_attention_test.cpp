@@ -42,7 +42,8 @@ double error_of(const Case& c, at::ScalarType dtype) {
   const Tensor prefix_keys = random(c.shared, width), prefix_values = random(c.shared, width);
   SharedKeys shared;
   if (c.shared > 0) {
-    OwnKeys prefix(c.shared, c.shape, dtype);
+    OwnKeys prefix(c.shape, dtype, c.shared);
+    prefix.reserve(c.shared);
     for (std::int64_t i = 0; i < c.shared; ++i) {
       prefix.put(i, prefix_keys, prefix_values, i);
     }
@@ -54,7 +55,8 @@ double error_of(const Case& c, at::ScalarType dtype) {
   const Tensor query = random(std::ssize(c.owns), c.shape.heads * c.shape.width);
   for (std::size_t i = 0; i < c.owns.size(); ++i) {
     const Tensor keys = random(c.owns[i], width), values = random(c.owns[i], width);
-    owns.push_back(std::make_unique<OwnKeys>(300, c.shape, dtype));
+    owns.push_back(std::make_unique<OwnKeys>(c.shape, dtype));
+    owns.back()->reserve(c.owns[i]);
     for (std::int64_t token = 0; token < c.owns[i]; ++token) {
       owns.back()->put(token, keys, values, token);
     }
