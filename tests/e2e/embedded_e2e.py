@@ -50,7 +50,7 @@ class Embedded(Case):
         self.paint("draw", PROMPT, "--no-upsample")
         picture = self.folder / "car.png"
         self.out.rename(picture)
-        encoder = CLIPVisionModelWithProjection.from_pretrained(POCKET / "image_encoder")
+        encoder = CLIPVisionModelWithProjection.from_pretrained(POCKET / "image_encoder", dtype=torch.float32)
         latents = self.pipeline.vae.encode(pixels(Image.open(picture))).latents * self.pipeline.vae.config.scaling_factor
         embeds = encoder(latents).image_embeds
         self.paint("vary", picture, "--n", 2)
@@ -59,8 +59,8 @@ class Embedded(Case):
     def test_imagine(self):
         """The prior of diffusers' Kandinsky 2.2 is the same class; with a negative prompt it needs no image encoder."""
         prior = diffusers.KandinskyV22PriorPipeline(
-            prior=diffusers.PriorTransformer.from_pretrained(POCKET / "prior"), image_encoder=None, image_processor=None,
-            text_encoder=CLIPTextModelWithProjection.from_pretrained(POCKET / "text_encoder_2"),
+            prior=diffusers.PriorTransformer.from_pretrained(POCKET / "prior", torch_dtype=torch.float32), image_encoder=None, image_processor=None,
+            text_encoder=CLIPTextModelWithProjection.from_pretrained(POCKET / "text_encoder_2", dtype=torch.float32),
             tokenizer=CLIPTokenizer.from_pretrained(POCKET / "tokenizer_2"),
             scheduler=diffusers.UnCLIPScheduler.from_pretrained(POCKET / "prior_scheduler"))
         prior.set_progress_bar_config(disable=True)
@@ -72,7 +72,7 @@ class Embedded(Case):
     def test_enlarge(self):
         self.paint("draw", PROMPT, "--no-upsample")
         small = torch.nn.functional.interpolate(pixels(Image.open(self.out)), (256, 256), mode="bicubic", antialias=True)
-        unet = diffusers.UNet2DModel.from_pretrained(POCKET / "super_res")
+        unet = diffusers.UNet2DModel.from_pretrained(POCKET / "super_res", torch_dtype=torch.float32)
         scheduler = diffusers.UnCLIPScheduler.from_pretrained(POCKET / "super_res_scheduler")
         scheduler.set_timesteps(7)
         generator = generators(7, 1)[0]
