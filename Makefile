@@ -1,7 +1,7 @@
 # Longhand's commands for people; the building itself is CMake's.
 .DEFAULT_GOAL := help
 .PHONY: help build demo test bench bench-engine parity fuzz format tidy
-sources := 'src/*.cpp' 'src/*.h' 'tests/*.cpp' 'tests/*.h' 'bench/*.cpp'
+sources := 'src/*.cpp' 'src/*.h' 'tests/*.cpp' 'tests/*.h' 'bench/*.cpp' 'python/*.cpp'
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile

@@ -69,7 +69,8 @@ Pictures array_of(const std::vector<Image>& images) {
   for (std::size_t i = 0; i < images.size(); ++i) {
     std::ranges::copy(images[i].pixels, pixels + i * size);
   }
-  const nb::capsule owner(pixels, [](void* data) noexcept { delete[] static_cast<std::uint8_t*>(data); });
+  const nb::capsule owner(pixels,
+                          [](void* data) noexcept { delete[] static_cast<std::uint8_t*>(data); });
   return {pixels,
           {images.size(), static_cast<std::size_t>(images.front().height),
            static_cast<std::size_t>(images.front().width), 3},
@@ -80,7 +81,8 @@ Pictures array_of(const std::vector<Image>& images) {
 class PythonPainter {
  public:
   explicit PythonPainter(const PaintRequest& request)
-      : request_(request), defaults_(ModelDefaults::of(resolve_model(request.model))),
+      : request_(request),
+        defaults_(ModelDefaults::of(resolve_model(request.model))),
         painter_(load_painter(request)) {}
 
   std::vector<Image> paint(const std::vector<std::string>& captions,
@@ -170,11 +172,13 @@ void bind_upsampler(nb::module_& module) {
           "candidates"_a = usual.candidates, "max_tokens"_a = usual.max_tokens,
           "seed"_a = usual.seed, "temperature"_a = usual.temperature, "engine"_a = usual.engine,
           "llm_dtype"_a = usual.llm_dtype, "batch"_a = nb::none(), "deterministic"_a = false,
-          "Loads the language model: a GGUF file, an endpoint's http://…/v1, or \"\" for the default. The "
+          "Loads the language model: a GGUF file, an endpoint's http://…/v1, or \"\" for the "
+          "default. The "
           "arguments are those of `longhand upsample --help`.")
       .def("upsample", &PythonUpsampler::upsample, "prompts"_a, "numbers"_a = nb::none(),
            nb::call_guard<nb::gil_scoped_release>(),
-           "Captions in the prompts' order. `numbers`: the prompts' numbers in their table, growing; what is random "
+           "Captions in the prompts' order. `numbers`: the prompts' numbers in their table, "
+           "growing; what is random "
            "about a prompt belongs to its number.");
 }
 
@@ -218,7 +222,8 @@ void bind_painter(nb::module_& module) {
           },
           "captions"_a, "seeds"_a, nb::kw_only(), "steps"_a = nb::none(), "guidance"_a = nb::none(),
           "size"_a = nb::none(), "scheduler"_a = "", "negative_prompt"_a = nb::none(),
-          "Pictures [n, height, width, 3], uint8, a caption and a seed each, painted in one batch: those of "
+          "Pictures [n, height, width, 3], uint8, a caption and a seed each, painted in one batch: "
+          "those of "
           "`longhand draw --no-upsample` with the same seeds.");
 }
 

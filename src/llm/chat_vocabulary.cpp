@@ -46,15 +46,19 @@ class Log {
 
 std::string llama_errors() { return Log::shared().take(); }
 
-void LlamaModelDeleter::operator()(llama_model* model) const { llama_model_free(model); }
-
-LlamaModel load_llama_model(const fs::path& gguf, bool vocabulary_only) {
-  const MappedFile file(gguf);  // throws not_found; llama.cpp maps it anew
+void require_gguf(const fs::path& path) {
+  const MappedFile file(path);
   const auto magic = file.bytes().first(std::min<std::size_t>(4, file.bytes().size()));
   if (!std::ranges::equal(magic, std::string_view("GGUF"), {},
                           [](std::byte b) { return static_cast<char>(b); })) {
-    fail(Kind::corrupt, "{} is not a GGUF file; name a model in llama.cpp's format", gguf.string());
+    fail(Kind::corrupt, "{} is not a GGUF file; name a model in llama.cpp's format", path.string());
   }
+}
+
+void LlamaModelDeleter::operator()(llama_model* model) const { llama_model_free(model); }
+
+LlamaModel load_llama_model(const fs::path& gguf, bool vocabulary_only) {
+  require_gguf(gguf);
   llama_errors();
   llama_model_params parameters = llama_model_default_params();
   parameters.vocab_only = vocabulary_only;

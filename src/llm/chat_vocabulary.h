@@ -20,6 +20,9 @@ using Tokens = std::vector<std::int32_t>;
 /// Errors that llama.cpp has logged since the last call, in one line.
 std::string llama_errors();
 
+/// Throws not_found, and corrupt for a file that does not begin as a GGUF.
+void require_gguf(const fs::path& path);
+
 struct LlamaModelDeleter {
   void operator()(llama_model* model) const;
 };

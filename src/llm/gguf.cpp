@@ -40,6 +40,7 @@ std::optional<at::ScalarType> stored_dtype(ggml_type type) {
 void Gguf::ContextDeleter::operator()(gguf_context* context) const { gguf_free(context); }
 
 Gguf::Gguf(const fs::path& path) : path_(path), file_(path) {
+  require_gguf(path);
   llama_errors();
   context_.reset(gguf_init_from_file(path.c_str(), {.no_alloc = true, .ctx = nullptr}));
   if (!context_) {

@@ -97,7 +97,7 @@ int64_t unet_bytes(const UNetTrunkConfig& config, int64_t batch, int64_t height,
     const int64_t block = 2 * (own + below) + 2 * own, attention = attends ? 15 * own : 0;
     most = std::max(most, std::max(block, attention) * pixels);
   }
-  return batch * (kept + most) * static_cast<int64_t>(c10::elementSize(dtype)) * 5 / 4;
+  return batch * (kept + most) * static_cast<int64_t>(c10::elementSize(dtype)) * 3 / 2;
 }
 
 int64_t weights_within_memory(const Checkpoint& checkpoint, const fs::path& prior,

@@ -41,6 +41,9 @@ CAPTIONER = {
     "vision_config": {k: v for k, v in VISION.items() if k != "projection_dim"}}
 DETECTOR = {"block_out_channels": [8, 16], "layers_per_block": [1, 1], "num_attention_heads": 2, "norm_num_groups": 4}
 STAGES = ("autoencoder", "clip", "captioner_alt", "captioner", "recaption", "painter", "prior", "autoregressive_prior", "super_resolution", "detector")
+ENLARGER = {"_class_name": "UNet2DModel", "sample_size": 64, "in_channels": 6, "out_channels": 3, "block_out_channels": [8, 16],
+            "down_block_types": ["ResnetDownsampleBlock2D"] * 2, "up_block_types": ["ResnetUpsampleBlock2D"] * 2,
+            "layers_per_block": 1, "norm_num_groups": 4, "add_attention": False}
 TOGETHER = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "2"]
 # Open MPI refuses root without these; one thread a rank, as its binding gives where there are cores enough.
 ENVIRONMENT = os.environ | {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMP_NUM_THREADS": "1"}
@@ -58,10 +61,12 @@ class Training(Case):
                    "prior": {"prior": PRIOR, "scheduler": {"_class_name": "UnCLIPScheduler", "prediction_type": "sample"},
                              "clip": str(self.folder / "clip")},
                    "autoregressive_prior": {"prior": CODES, "clip": str(self.folder / "clip")},
+                   "super_resolution": {"unet": ENLARGER, "crop": 32, "crops_of_a_scene": 2,
+                                        "scheduler": {"_class_name": "UnCLIPScheduler", "prediction_type": "sample"}},
                    "captioner": {"captioner": CAPTIONER, "clip": str(self.folder / "clip"),
                                  "captions": {"alt": 0.2, "short": 0.4, "descriptive": 0.4}},
                    "detector": {"config": DETECTOR}}[kind]
-        if kind not in ("autoencoder", "detector"):
+        if kind not in ("autoencoder", "super_resolution", "detector"):
             recipe |= {"latents": str(self.folder / "latents"), "scenes": 64}
         path = self.folder / f"{out}.json"
         path.write_text(json.dumps(recipe | more))
