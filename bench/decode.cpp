@@ -49,7 +49,8 @@ double bandwidth() {
 }
 
 /// Seconds of a step with so many sequences, the mean over their own tokens.
-double step_seconds(DecoderTransformer& network, int sequences) {
+double step_seconds(const DecoderTransformer& network, const DecoderTransformer::Prefix& prefix,
+                    int sequences) {
   std::vector<DecoderTransformer::Memory> memories;
   for (int i = 0; i < sequences; ++i) {
     memories.push_back(network.memory());
@@ -61,7 +62,7 @@ double step_seconds(DecoderTransformer& network, int sequences) {
         const auto id = static_cast<std::int32_t>(1000 + 17 * rows.size() + token);
         rows.push_back({id, shared + token, &memory, shared});
       }
-      network.logits(network.states(rows));
+      network.logits(network.states(prefix, rows));
     }
   };
   run();
@@ -70,7 +71,7 @@ double step_seconds(DecoderTransformer& network, int sequences) {
 
 void report(const fs::path& gguf, bool int8) {
   const at::ScalarType dtype = dtype_named("auto");
-  DecoderTransformer network(Gguf(gguf), {.dtype = dtype, .int8 = int8});
+  const DecoderTransformer network(Gguf(gguf), {.dtype = dtype, .int8 = int8});
   const DecoderTransformerConfig& c = network.config();
   const double attention =
       2.0 * static_cast<double>((c.heads.heads + c.heads.kv_heads) * c.heads.width * c.hidden);
@@ -81,19 +82,20 @@ void report(const fs::path& gguf, bool int8) {
       static_cast<double>(c.layers * c.heads.heads * c.heads.width) * (shared + own / 2);
   const double operations = 2 * weights + 4 * scores;  // a token
   const double bytes = weights * (int8 ? 1 : static_cast<double>(c10::elementSize(dtype)));
-  std::vector<std::int32_t> prefix;
+  std::vector<std::int32_t> tokens;
   for (int i = 0; i < shared; ++i) {
-    prefix.push_back(500 + i);
+    tokens.push_back(500 + i);
   }
   const double peak = matmul_peak(dtype), read = bandwidth();
-  const double filling = best_of(3, [&] { network.set_prefix(prefix); });
+  const double filling = best_of(3, [&] { network.prefix(tokens); });
+  const DecoderTransformer::Prefix prefix = network.prefix(tokens);
   fmt::print(
       "{} {}: {:.0f} GFLOP/s at most, {:.1f} GB/s read; the shared tokens {:.0f} a second\n\n",
       gguf.stem().string(), int8 ? "int8" : "bfloat16", peak / 1e9, read / 1e9, shared / filling);
   fmt::print(
       "| sequences | tokens/s | of the matmul peak | of the bandwidth |\n|---|---|---|---|\n");
   for (const int sequences : {1, 8, 64, 256}) {
-    const double seconds = step_seconds(network, sequences);
+    const double seconds = step_seconds(network, prefix, sequences);
     fmt::print("| {} | {:.0f} | {:.0f} % | {:.0f} % |\n", sequences, sequences / seconds,
                100 * sequences * operations / seconds / peak, 100 * bytes / seconds / read);
   }

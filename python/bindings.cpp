@@ -24,7 +24,7 @@ using namespace nb::literals;
 namespace longhand {
 namespace {
 
-/// Lengthens by one loaded model; calls may run on several threads, one after the other.
+/// Lengthens by one loaded model. Re-entrant.
 class PythonUpsampler {
  public:
   explicit PythonUpsampler(const UpsampleRequest& request)

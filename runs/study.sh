@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The finding of DALL·E 3's report in small (Betker et al. 2023, section 3): painters trained alike on alt-texts, and on 65, 80 and 95 %
-# descriptive captions that a captioner wrote with alt-texts for the rest, each evaluated on the way. Some two hours on two cores, after
+# descriptive captions that a captioner wrote with alt-texts for the rest, each evaluated on the way. Not timed yet (the four trainings alone: over an hour on two cores), after
 # runs/pocket.sh and longhand train runs/pocket/recaption.json. Stopped at any moment, the same command goes on.
 #
 #   runs/study.sh [PROMPTS]       of each task (default: 40); runs/out/study/curves then has curves.html and curves.md

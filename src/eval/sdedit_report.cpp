@@ -51,7 +51,8 @@ std::string guide_text(const SdeditStudyOptions& options) {
              ? fmt::format(
                    "Strokes of scenes ({} colours) are noised to t0 and denoised from there",
                    options.colours)
-             : "A thing of another style is pasted into each scene; what lies around it is noised "
+             : "A thing of another style is pasted into each scene; it and what lies around it are "
+               "noised "
                "to "
                "t0 and denoised from there, the rest kept";
 }

@@ -19,8 +19,18 @@ ContinuousBatch::ContinuousBatch(Decoder& decoder, const ChatVocabulary& vocabul
       prefix_(vocabulary.common_prefix(shared)),
       slots_(static_cast<std::size_t>(decoder.slots())),
       free_cells_(0) {
+  check_length(std::ssize(prefix_));
   decoder_.evaluate_prefix(prefix_);
   free_cells_ = decoder_.cells();
+}
+
+void ContinuousBatch::check_length(std::int64_t tokens) const {
+  if (tokens + sampling_.max_new_tokens > decoder_.context()) {
+    fail(Kind::invalid_argument,
+         "{} tokens and {} to answer with do not fit {}'s context of {}; shorten the prompt or the "
+         "template",
+         tokens, sampling_.max_new_tokens, model_, decoder_.context());
+  }
 }
 
 void ContinuousBatch::generate(const std::function<std::optional<Sequence>()>& next,
@@ -76,6 +86,7 @@ bool ContinuousBatch::hold(const std::function<std::optional<Sequence>()>& next)
                        .text = std::move(text),
                        .waiting = Tokens(tokens.begin() + common, tokens.end()),
                        .position = common});
+  check_length(std::ssize(tokens));
   held_->reserved = static_cast<int>(held_->waiting.size()) + sampling_.max_new_tokens;
   return true;
 }
@@ -117,7 +128,10 @@ void ContinuousBatch::sample() {
   std::vector<std::pair<Active*, std::span<const float>>> ready;
   for (auto& slot : slots_) {
     if (slot && slot->logits_at >= 0) {
-      ready.emplace_back(&*slot, decoder_.logits(slot->logits_at));
+      // Some models have rows for tokens that their vocabulary lacks.
+      const auto logits = decoder_.logits(slot->logits_at);
+      const auto known = static_cast<std::size_t>(vocabulary_.size());
+      ready.emplace_back(&*slot, logits.first(std::min(logits.size(), known)));
     }
   }
   parallel_for(std::ssize(ready), [&](std::int64_t begin, std::int64_t end) {

@@ -28,6 +28,8 @@ class Decoder {
   virtual int slots() const = 0;
   virtual int tokens_a_step() const = 0;
   virtual std::int64_t cells() const = 0;
+  /// Tokens that a sequence may have, the shared ones counted.
+  virtual std::int64_t context() const = 0;
 
   /// What all sequences may begin with; called once, first.
   virtual void evaluate_prefix(std::span<const std::int32_t> tokens) = 0;
@@ -61,6 +63,7 @@ class ContinuousBatch {
     bool ended = false;
   };
 
+  void check_length(std::int64_t tokens) const;
   void fill(const std::function<std::optional<Sequence>()>& next);
   bool hold(const std::function<std::optional<Sequence>()>& next);
   bool admit(std::size_t slot);

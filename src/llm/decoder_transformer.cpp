@@ -15,9 +15,9 @@ namespace {
 using at::Tensor;
 using std::int64_t;
 
-constexpr int64_t block_rows = 128;      // of deterministic products
-constexpr int64_t few_rows = 16;         // waking a thread for them takes longer than their copies
-constexpr int64_t most_turns = 1 << 15;  // positions that angles are kept for
+constexpr int64_t block_rows = 128;  // of deterministic products
+constexpr int64_t few_rows = 16;     // waking a thread for them takes longer than their copies
+constexpr int64_t most_context = 1 << 15;  // tokens of a sequence; angles are kept for each
 
 struct Architecture {
   const char* name;
@@ -49,7 +49,7 @@ DecoderTransformerConfig DecoderTransformerConfig::of(const Gguf& gguf) {
   c.layers = gguf.whole(key("block_count"));
   c.hidden = gguf.whole(key("embedding_length"));
   c.feed_forward = gguf.whole(key("feed_forward_length"));
-  c.context = gguf.whole(key("context_length"));
+  c.context = std::min(gguf.whole(key("context_length")), most_context);
   // Within the window, sliding it changes nothing.
   c.context = std::min(c.context, gguf.whole(key("attention.sliding_window"), c.context));
   c.heads.heads = gguf.whole(key("attention.head_count"));
@@ -165,8 +165,7 @@ Tensor DecoderTransformer::turns(const Gguf& gguf) const {
   if (gguf.has_tensor("rope_freqs.weight")) {
     frequencies = frequencies / gguf.tensor("rope_freqs.weight", {pairs}, at::kFloat);
   }
-  const Tensor angles =
-      at::outer(at::arange(std::min(config_.context, most_turns), at::kDouble), frequencies);
+  const Tensor angles = at::outer(at::arange(config_.context, at::kDouble), frequencies);
   return at::cat({angles.cos(), angles.sin()}, 1).to(at::kFloat).contiguous();
 }
 
@@ -174,25 +173,26 @@ DecoderTransformer::Memory DecoderTransformer::memory() const {
   return Memory(layers_.size(), OwnKeys(config_.heads, options_.dtype));
 }
 
-/// The prefix is a sequence of its own first, whose keys are then packed for all.
-void DecoderTransformer::set_prefix(std::span<const std::int32_t> tokens) {
-  prefix_.assign(layers_.size(), {});
+/// The prefix is a sequence of its own first, whose keys are then shared.
+DecoderTransformer::Prefix DecoderTransformer::prefix(std::span<const std::int32_t> tokens) const {
+  Prefix prefix(layers_.size());
   if (tokens.empty()) {
-    return;
+    return prefix;
   }
   Memory memory(layers_.size(), OwnKeys(config_.heads, options_.dtype, std::ssize(tokens)));
   std::vector<Row> rows;
   for (const std::int32_t token : tokens) {
     rows.push_back({token, std::ssize(rows), &memory, 0});
   }
-  states(rows);
+  states(prefix, rows);
   for (std::size_t i = 0; i < memory.size(); ++i) {
-    prefix_[i] = memory[i].shared(std::ssize(tokens));
+    prefix[i] = memory[i].shared(std::ssize(tokens));
   }
+  return prefix;
 }
 
 Tensor DecoderTransformer::attended(const Layer& layer, std::size_t index, const Tensor& x,
-                                    std::span<const Row> rows,
+                                    const SharedKeys& shared, std::span<const Row> rows,
                                     std::span<const int64_t> positions) const {
   const int64_t width = config_.heads.width;
   const int64_t keys = config_.heads.kv_heads * width;
@@ -222,11 +222,10 @@ Tensor DecoderTransformer::attended(const Layer& layer, std::size_t index, const
         }
       },
       few_rows);
-  return layer.attention_output.forward(
-      cached_attention(query, config_.heads, prefix_[index], cached));
+  return layer.attention_output.forward(cached_attention(query, config_.heads, shared, cached));
 }
 
-Tensor DecoderTransformer::states(std::span<const Row> rows) const {
+Tensor DecoderTransformer::states(const Prefix& prefix, std::span<const Row> rows) const {
   const c10::InferenceMode inference;
   std::vector<int64_t> ids, positions;
   for (const Row& row : rows) {
@@ -239,7 +238,7 @@ Tensor DecoderTransformer::states(std::span<const Row> rows) const {
     const auto normed = [&](const Tensor& weight) {
       return rms_norm(x, weight, config_.norm_epsilon, options_.dtype);
     };
-    x.add_(attended(layer, i, normed(layer.attention_norm), rows, positions));
+    x.add_(attended(layer, i, normed(layer.attention_norm), prefix[i], rows, positions));
     x.add_(layer.down.forward(swiglu(layer.gate_up.forward(normed(layer.feed_forward_norm)))));
   }
   return x;

@@ -11,7 +11,8 @@
 namespace longhand {
 
 struct DecoderTransformerConfig {
-  std::int64_t layers, hidden, feed_forward, vocabulary, context;
+  std::int64_t layers, hidden, feed_forward, vocabulary;
+  std::int64_t context;  // tokens that a sequence may have
   HeadShape heads;
   double norm_epsilon, rope_base;
   bool rope_halves;  // which numbers of a head are turned together: see rotate()
@@ -28,6 +29,7 @@ struct DecoderTransformerOptions {
   bool deterministic = false;
 };
 
+/// Re-entrant: what sequences remember is the caller's.
 class DecoderTransformer {
  public:
   /// Throws corrupt, naming the tensor.
@@ -45,10 +47,12 @@ class DecoderTransformer {
     Memory* memory;
     std::int64_t shared;
   };
-  /// Evaluates the prefix by itself, and keeps it for all that follow.
-  void set_prefix(std::span<const std::int32_t> tokens);
+  /// What sequences may begin with, a layer each.
+  using Prefix = std::vector<SharedKeys>;
+  Prefix prefix(std::span<const std::int32_t> tokens) const;
   /// Tokens of any sequences, those of one in order → the last layer's states [rows, hidden].
-  at::Tensor states(std::span<const Row> rows) const;
+  /// Positions are below config().context.
+  at::Tensor states(const Prefix& prefix, std::span<const Row> rows) const;
   /// States [rows, hidden] → logits [rows, vocabulary], float32.
   at::Tensor logits(const at::Tensor& states) const;
   const DecoderTransformerConfig& config() const { return config_; }
@@ -73,7 +77,8 @@ class DecoderTransformer {
                 const std::vector<std::int64_t>& outs, std::int64_t in) const;
   at::Tensor turns(const Gguf& gguf) const;
   at::Tensor attended(const Layer& layer, std::size_t index, const at::Tensor& x,
-                      std::span<const Row> rows, std::span<const std::int64_t> positions) const;
+                      const SharedKeys& shared, std::span<const Row> rows,
+                      std::span<const std::int64_t> positions) const;
 
   DecoderTransformerConfig config_;
   DecoderTransformerOptions options_;
@@ -82,7 +87,6 @@ class DecoderTransformer {
   at::Tensor output_norm_;
   Linear output_;
   at::Tensor turns_;  // [context, width]: see rotate()
-  std::vector<SharedKeys> prefix_;
 };
 
 }  // namespace longhand

@@ -52,6 +52,8 @@ class LlamaDecoder : public Decoder {
     return static_cast<std::int64_t>(llama_n_ctx(context_.get())) - prefix_;
   }
 
+  std::int64_t context() const override { return llama_model_n_ctx_train(model_); }
+
   void evaluate_prefix(std::span<const std::int32_t> tokens) override {
     prefix_ = std::ssize(tokens);
     context_ = make_context(model_, options_, tokens.size());

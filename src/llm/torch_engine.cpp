@@ -35,14 +35,15 @@ int64_t step_bytes(const DecoderTransformerConfig& c, int sequences) {
 
 class TorchDecoder : public Decoder {
  public:
-  TorchDecoder(DecoderTransformer& network, int slots, int64_t cells)
+  TorchDecoder(const DecoderTransformer& network, int slots, int64_t cells)
       : network_(network), cells_(cells), sequences_(static_cast<std::size_t>(slots)) {}
 
   int slots() const override { return static_cast<int>(sequences_.size()); }
   int tokens_a_step() const override { return longhand::tokens_a_step; }
   int64_t cells() const override { return cells_; }
+  int64_t context() const override { return network_.config().context; }
   void evaluate_prefix(std::span<const std::int32_t> tokens) override {
-    network_.set_prefix(tokens);
+    prefix_ = network_.prefix(tokens);
   }
   void begin(int slot, int shared, int) override {
     sequences_[static_cast<std::size_t>(slot)] = {network_.memory(), shared};
@@ -61,7 +62,7 @@ class TorchDecoder : public Decoder {
         asked.push_back(static_cast<int64_t>(i));
       }
     }
-    const at::Tensor states = network_.states(tokens);
+    const at::Tensor states = network_.states(prefix_, tokens);
     if (!asked.empty()) {
       logits_ = network_.logits(states.index_select(0, at::tensor(asked, at::kLong)));
     }
@@ -77,8 +78,9 @@ class TorchDecoder : public Decoder {
     DecoderTransformer::Memory memory;
     int64_t shared = 0;
   };
-  DecoderTransformer& network_;
+  const DecoderTransformer& network_;
   int64_t cells_;
+  DecoderTransformer::Prefix prefix_;
   std::vector<Remembered> sequences_;
   at::Tensor logits_;               // [rows that asked, vocabulary]
   std::vector<int64_t> logits_at_;  // row → row of logits_
@@ -112,15 +114,17 @@ class TorchEngine : public LanguageModel {
 
 }  // namespace
 
-std::string torch_engine_refuses(const fs::path& gguf, const TorchEngineOptions& options) {
-  if (!cached_attention_runs(options.network.dtype)) {
-    return "this processor does not multiply " +
-           std::string(options.network.dtype == at::kFloat ? "float32" : "bfloat16") +
-           " with AVX-512, which the torch engine needs";
+TorchEngineFit torch_engine_fit(const fs::path& gguf, const TorchEngineOptions& options) {
+  const DecoderTransformerOptions& network = options.network;
+  if (!cached_attention_runs(network.dtype)) {
+    return {0, "this processor does not multiply " +
+                   std::string(network.dtype == at::kFloat ? "float32" : "bfloat16") +
+                   " with AVX-512, which the torch engine needs"};
   }
-  if (options.network.int8 && !int8_runs()) {
-    return "this processor does not multiply 8 bits with AVX-512 VNNI, which --llm-dtype int8 "
-           "needs";
+  if (network.int8 && !int8_runs()) {
+    return {
+        0,
+        "this processor does not multiply 8 bits with AVX-512 VNNI, which --llm-dtype int8 needs"};
   }
   DecoderTransformerConfig config{};
   try {
@@ -129,25 +133,28 @@ std::string torch_engine_refuses(const fs::path& gguf, const TorchEngineOptions&
     if (error.kind() != Kind::invalid_argument) {
       throw;
     }
-    return error.what();
+    return {0, error.what()};
   }
-  const int64_t need =
-      weight_bytes(config, options) +
-      options.sequences * room_a_sequence * cell_bytes(config, options.network.dtype) +
-      step_bytes(config, options.sequences);
-  if (const int64_t room = free_memory(); need > room) {
-    return fmt::format("{} takes {} for {} sequences on the torch engine, and {} are free",
-                       gguf.filename().string(), bytes_text(need), options.sequences,
-                       bytes_text(room));
+  const auto need = [&](int sequences) {
+    return weight_bytes(config, options) +
+           sequences * room_a_sequence * cell_bytes(config, network.dtype) +
+           step_bytes(config, sequences);
+  };
+  const int64_t room = free_memory();
+  int sequences = options.sequences;
+  while (sequences > 1 && need(sequences) > room) {
+    sequences /= 2;
   }
-  return "";
+  if (need(sequences) > room) {
+    return {
+        0, fmt::format("{} takes {} on the torch engine, and {} are free", gguf.filename().string(),
+                       bytes_text(need(sequences)), bytes_text(room))};
+  }
+  return {sequences, ""};
 }
 
 std::unique_ptr<LanguageModel> load_torch_engine(const fs::path& gguf,
                                                  const TorchEngineOptions& options) {
-  if (const std::string reason = torch_engine_refuses(gguf, options); !reason.empty()) {
-    fail(Kind::invalid_argument, "{}; take --engine llama.cpp", reason);
-  }
   return std::make_unique<TorchEngine>(gguf, options);
 }
 

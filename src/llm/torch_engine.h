@@ -16,11 +16,17 @@ struct TorchEngineOptions {
   DecoderTransformerOptions network = {};
 };
 
-/// "" where this engine runs the model on this processor, within free memory; else why it does not.
+/// The most sequences, at most those of the options, that this engine has memory for; 0, and why,
+/// where it does not run the model on this processor or within free memory.
+struct TorchEngineFit {
+  int sequences;
+  std::string reason;
+};
 /// Throws not_found, corrupt.
-std::string torch_engine_refuses(const fs::path& gguf, const TorchEngineOptions& options);
+TorchEngineFit torch_engine_fit(const fs::path& gguf, const TorchEngineOptions& options);
 
-/// Throws what torch_engine_refuses() says as invalid_argument; not_found, corrupt.
+/// A model and options that fit. Throws not_found, corrupt; invalid_argument for a model that it
+/// does not run.
 std::unique_ptr<LanguageModel> load_torch_engine(const fs::path& gguf,
                                                  const TorchEngineOptions& options = {});
 

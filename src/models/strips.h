@@ -34,7 +34,7 @@ VaeBytes encoding_bytes(const VaeConfig& config, std::int64_t height, std::int64
 /// Runs count of a batch's pictures from `begin` on: as they are, or, one of them, in strips.
 using OfPart = std::function<Tensor(std::int64_t begin, std::int64_t count, bool in_strips)>;
 /// What maps may take where there is more memory too: decoding is a hundredth of the painting, and
-/// a quarter more of it spares the process gigabytes at its peak.
+/// taking half longer (bench/README.md) spares the process gigabytes at its peak.
 constexpr std::int64_t usual_bytes = 1'000'000'000;
 /// Runs a batch as a whole where free memory (core/memory.h) and usual_bytes suffice, else as many
 /// pictures at a time as they hold, else each in strips; with gradients, and elsewhere than on the

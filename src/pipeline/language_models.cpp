@@ -16,8 +16,7 @@ namespace {
 
 constexpr int most_requests = 16;  // at once; endpoints queue or refuse more
 constexpr int llama_sequences = 64, most_llama_sequences = 255;
-constexpr int most_sequences = 256,
-              fewest_sequences = 8;  // of the torch engine, unless --batch says
+constexpr int most_sequences = 256;  // of the torch engine, unless --batch says
 
 std::string named_model(const UpsampleRequest& request) {
   if (!request.llm.empty()) {
@@ -29,19 +28,6 @@ std::string named_model(const UpsampleRequest& request) {
   return home() / ".deps" / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf";
 }
 
-/// The most sequences, at most `wanted`, that the torch engine has memory for; 0 and why where it
-/// does not run the model.
-std::pair<int, std::string> torch_sequences(const fs::path& gguf, TorchEngineOptions options) {
-  std::string reason = torch_engine_refuses(gguf, options);
-  while (!reason.empty() && options.sequences > fewest_sequences) {
-    options.sequences /= 2;
-    if (torch_engine_refuses(gguf, options).empty()) {
-      return {options.sequences, ""};
-    }
-  }
-  return {reason.empty() ? options.sequences : 0, reason};
-}
-
 std::shared_ptr<LanguageModel> load_gguf(const fs::path& gguf, const UpsampleRequest& request) {
   if (request.engine != "auto" && request.engine != "torch" && request.engine != "llama.cpp") {
     fail(Kind::invalid_argument, "--engine {}: expected auto, torch or llama.cpp", request.engine);
@@ -51,16 +37,16 @@ std::shared_ptr<LanguageModel> load_gguf(const fs::path& gguf, const UpsampleReq
                              .network = {.dtype = dtype_named(int8 ? "auto" : request.llm_dtype),
                                          .int8 = int8,
                                          .deterministic = request.deterministic}};
-  if (request.engine == "torch") {
-    return load_torch_engine(gguf, options);
-  }
-  if (request.engine == "auto") {
-    const auto [sequences, reason] = torch_sequences(gguf, options);
-    if (reason.empty()) {
+  if (request.engine != "llama.cpp") {
+    const auto [sequences, reason] = torch_engine_fit(gguf, options);
+    if (sequences > 0) {
       spdlog::debug("{} on the torch engine, {} sequences at once", gguf.stem().string(),
                     sequences);
       options.sequences = sequences;
       return load_torch_engine(gguf, options);
+    }
+    if (request.engine == "torch") {
+      fail(Kind::invalid_argument, "{}; take --engine llama.cpp", reason);
     }
     spdlog::info("llama.cpp is taken: {}", reason);
   }

@@ -10,11 +10,13 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "core/error.h"
 #include "io/table.h"
 #include "llm/chat_vocabulary.h"
 #include "llm/decoder_transformer.h"
+#include "llm/llama_cpp.h"
 
 using namespace longhand;
 using at::Tensor;
@@ -119,15 +121,15 @@ std::vector<Tokens> texts(const ChatVocabulary& vocabulary, int count, std::size
 }
 
 /// The logits of tokens [begin, end) of a text, those before them evaluated as a shared prefix.
-Tensor own_logits(DecoderTransformer& network, const Tokens& text, std::size_t begin) {
-  network.set_prefix(std::span(text).first(begin));
+Tensor own_logits(const DecoderTransformer& network, const Tokens& text, std::size_t begin) {
+  const auto prefix = network.prefix(std::span(text).first(begin));
   DecoderTransformer::Memory memory = network.memory();
   std::vector<DecoderTransformer::Row> rows;
   for (std::size_t i = begin; i < text.size(); ++i) {
     rows.push_back(
         {text[i], static_cast<std::int64_t>(i), &memory, static_cast<std::int64_t>(begin)});
   }
-  return network.logits(network.states(rows));
+  return network.logits(network.states(prefix, rows));
 }
 
 struct Fixture {
@@ -140,8 +142,8 @@ struct Fixture {
 }  // namespace
 
 TEST_CASE("logits and greedy texts are llama.cpp's in float32") {
-  if (!torch_engine_refuses(quantised, {.sequences = 1, .network = {.dtype = at::kFloat}})
-           .empty()) {
+  if (torch_engine_fit(quantised, {.sequences = 1, .network = {.dtype = at::kFloat}}).sequences ==
+      0) {
     return;  // llama.cpp is what runs there
   }
   const c10::InferenceMode inference;
@@ -157,10 +159,9 @@ TEST_CASE("logits and greedy texts are llama.cpp's in float32") {
   int ties = 0;
   for (const Tokens& text : texts(f.vocabulary, 4, 30)) {
     Tensor expected = f.reference.logits(text, 0)[-1];
-    f.network.set_prefix(text);
+    const auto prefix = f.network.prefix(text);
     DecoderTransformer::Memory memory = f.network.memory();
     Tensor own = own_logits(f.network, text, text.size() - 1)[-1];
-    f.network.set_prefix(text);
     for (int i = 0; i < 40; ++i) {
       const auto token = static_cast<std::int32_t>(own.argmax().item<std::int64_t>());
       if (token != expected.argmax().item<std::int64_t>()) {
@@ -175,7 +176,7 @@ TEST_CASE("logits and greedy texts are llama.cpp's in float32") {
       expected = f.reference.logits({token}, position)[0];
       const std::vector<DecoderTransformer::Row> row = {
           {token, position, &memory, static_cast<std::int64_t>(text.size())}};
-      own = f.network.logits(f.network.states(row))[0];
+      own = f.network.logits(f.network.states(prefix, row))[0];
     }
     f.reference.forget();
   }
@@ -183,14 +184,14 @@ TEST_CASE("logits and greedy texts are llama.cpp's in float32") {
 }
 
 TEST_CASE("what bfloat16 and 8 bits change of the logits") {
-  if (!torch_engine_refuses(quantised, {.sequences = 1, .network = {.int8 = true}}).empty()) {
+  if (torch_engine_fit(quantised, {.sequences = 1, .network = {.int8 = true}}).sequences == 0) {
     return;
   }
   const c10::InferenceMode inference;
   Fixture f;
   DecoderTransformer half(Gguf(f.file.path()), {});
   DecoderTransformer eight(Gguf(f.file.path()), {.int8 = true});
-  for (DecoderTransformer* network : {&half, &eight}) {
+  for (const DecoderTransformer* network : {&half, &eight}) {
     double error = 0, same = 0;
     constexpr int count = 8;
     for (const Tokens& text : texts(f.vocabulary, count, 100)) {
@@ -206,7 +207,7 @@ TEST_CASE("what bfloat16 and 8 bits change of the logits") {
 }
 
 TEST_CASE("what is deterministic is the same to the bit in any company") {
-  if (!torch_engine_refuses(quantised, {.sequences = 1}).empty()) {
+  if (torch_engine_fit(quantised, {.sequences = 1}).sequences == 0) {
     return;
   }
   const c10::InferenceMode inference;
@@ -214,7 +215,7 @@ TEST_CASE("what is deterministic is the same to the bit in any company") {
   const ChatVocabulary vocabulary(model.get(), quantised);
   DecoderTransformer network(Gguf(quantised), {.deterministic = true});
   const auto all = texts(vocabulary, 40, 60);
-  network.set_prefix({});
+  const auto none = network.prefix({});
   /// The last logits of the first text, which is evaluated beside `company` others.
   const auto beside = [&](std::size_t company) {
     std::vector<DecoderTransformer::Memory> memories;
@@ -227,11 +228,33 @@ TEST_CASE("what is deterministic is the same to the bit in any company") {
         rows.push_back({all[i][at], static_cast<std::int64_t>(at), &memories[i], 0});
       }
     }
-    return network.logits(network.states(rows).narrow(0, std::ssize(rows) - 1, 1));
+    return network.logits(network.states(none, rows).narrow(0, std::ssize(rows) - 1, 1));
   };
   const Tensor alone = beside(0);
   CHECK(at::equal(alone, beside(1)));
   CHECK(at::equal(alone, beside(39)));
+}
+
+TEST_CASE("a prompt beyond the model's context is refused by either engine") {
+  const auto refused = [](LanguageModel& model) {
+    std::string words;
+    for (int i = 0; i < 9000; ++i) {
+      words += "cat ";
+    }
+    bool given = false;
+    const auto next = [&]() -> std::optional<Sequence> {
+      if (std::exchange(given, true)) {
+        return std::nullopt;
+      }
+      return Sequence{0, {{"user", words}}, "", Random({1}), nullptr};
+    };
+    CHECK_THROWS_WITH_AS(model.generate({}, next, [](const Generated&) {}, {}),
+                         doctest::Contains("context of 8192"), Error);
+  };
+  refused(*load_llama(quantised, {.sequences = 64}));
+  if (torch_engine_fit(quantised, {}).sequences > 0) {
+    refused(*load_torch_engine(quantised));
+  }
 }
 
 TEST_CASE("files that it does not run are told apart") {
@@ -239,15 +262,15 @@ TEST_CASE("files that it does not run are told apart") {
   gguf_context* context = gguf_init_empty();
   gguf_set_val_str(context, "general.architecture", "falcon");
   REQUIRE(gguf_write_to_file(context, path.c_str(), false));
-  const std::string reason = torch_engine_refuses(path, {});
+  const std::string reason = torch_engine_fit(path, {}).reason;
   CHECK(
       (reason.find("falcon") != std::string::npos || reason.find("AVX-512") != std::string::npos));
   gguf_set_val_str(context, "general.architecture", "llama");
   gguf_set_val_u32(context, "llama.block_count", 2);
   REQUIRE(gguf_write_to_file(context, path.c_str(), false));
   gguf_free(context);
-  if (torch_engine_refuses(quantised, {}).empty()) {
-    CHECK_THROWS_AS(torch_engine_refuses(path, {}), Error);  // its settings are missing
+  if (torch_engine_fit(quantised, {}).sequences > 0) {
+    CHECK_THROWS_AS(torch_engine_fit(path, {}), Error);  // its settings are missing
     CHECK_THROWS_AS(load_torch_engine(path), Error);
   }
   fs::remove(path);
