@@ -32,6 +32,7 @@ find_package(ICU REQUIRED COMPONENTS uc i18n data)
 find_package(OpenSSL REQUIRED)
 find_package(Threads REQUIRED)
 find_package(ZLIB REQUIRED)
+find_package(LibArchive REQUIRED)
 find_package(MPI COMPONENTS C)  # without it, training runs in one process
 pkg_check_modules(VIPS REQUIRED IMPORTED_TARGET vips-cpp)
 

@@ -13,8 +13,9 @@ namespace longhand {
 
 void add_source(CLI::App& app, PromptSource& source) {
   app.add_option("--prompts", source.prompts,
-                 "drawbench, parti, geneval, a .csv, .tsv, .jsonl, .txt or .parquet file, or a "
-                 "folder that `upsample` or `compare` wrote");
+                 "drawbench, parti, geneval, a .csv, .tsv, .jsonl, .txt, .parquet or .tar "
+                 "(WebDataset) file, or a folder that `upsample` or `compare` wrote, or of .tar "
+                 "files");
   app.add_option("--column", source.column, "the prompts' column, where its name is unusual");
   app.add_option("--limit", source.limit, "at most so many prompts")->check(CLI::NonNegativeNumber);
   app.add_option(

@@ -14,6 +14,7 @@
 #include "io/delimited.h"
 #include "io/parquet.h"
 #include "io/table.h"
+#include "io/webdataset.h"
 
 namespace longhand {
 namespace {
@@ -72,13 +73,17 @@ RowWriter::Form RowWriter::form_of(const fs::path& path) {
   if (ending.empty() || fs::is_directory(path, code)) {
     return Form::folder;
   }
-  if (!delimited(ending) && ending != ".jsonl" && ending != ".txt" && ending != ".parquet") {
-    fail(Kind::invalid_argument,
-         "{}: the ending \"{}\" is not known; expected .jsonl, .csv, .tsv, .txt, .parquet, or none "
-         "for a dataset folder",
-         path.string(), ending);
+  if (ending == ".parquet" || ending == ".tar") {
+    return ending == ".tar" ? Form::tar : Form::parquet;
   }
-  return ending == ".parquet" ? Form::parquet : Form::rows;
+  if (!delimited(ending) && ending != ".jsonl" && ending != ".txt") {
+    fail(
+        Kind::invalid_argument,
+        "{}: the ending \"{}\" is not known; expected .jsonl, .csv, .tsv, .txt, .parquet, .tar, or "
+        "none for a dataset folder",
+        path.string(), ending);
+  }
+  return Form::rows;
 }
 
 fs::path RowWriter::journal_of(const fs::path& path) {
@@ -86,6 +91,7 @@ fs::path RowWriter::journal_of(const fs::path& path) {
     case Form::folder:
       return path / "rows.jsonl";
     case Form::parquet:
+    case Form::tar:
       return path.string() + ".rows.jsonl";
     case Form::rows:
       break;
@@ -126,7 +132,7 @@ RowWriter::File::~File() {
   }
 }
 
-/// Makes the journal from the Parquet that is there, if any.
+/// Makes the journal from the Parquet or tar file that is there, if any.
 void RowWriter::restore() {
   std::vector<fs::path> files;
   std::error_code code;
@@ -141,6 +147,10 @@ void RowWriter::restore() {
     files = {path_};
   }
   if (files.empty() || options_.overwrite) {
+    return;
+  }
+  if (form_ == Form::tar) {
+    restore_journal_from_webdataset(rows_, path_, columns_);
     return;
   }
   for (const fs::path& file : files) {
@@ -242,6 +252,9 @@ void RowWriter::finish() {
     write_dataset(path_, rows_, columns_, options_);
   } else if (form_ == Form::parquet) {
     write_parquet(path_, rows_, columns_);
+    fs::remove(rows_);
+  } else if (form_ == Form::tar) {
+    write_webdataset(path_, rows_, columns_, options_.text_column);
     fs::remove(rows_);
   }
   ::close(std::exchange(file_.descriptor, -1));

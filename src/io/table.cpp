@@ -12,6 +12,7 @@
 #include "io/dataset.h"
 #include "io/delimited.h"
 #include "io/parquet.h"
+#include "io/webdataset.h"
 
 namespace longhand {
 namespace {
@@ -152,11 +153,11 @@ class LinesReader : public RowReader {
   Strings columns_ = {"Prompt"};
 };
 
-/// Parquet files of one table, one after the other.
+/// Files of one table, one after the other.
 class ShardsReader : public RowReader {
  public:
   explicit ShardsReader(std::vector<fs::path> shards)
-      : shards_(std::move(shards)), reader_(std::make_unique<ParquetReader>(shards_.front())) {
+      : shards_(std::move(shards)), reader_(RowReader::open(shards_.front())) {
     columns_ = reader_->columns();
   }
   const Strings& columns() const override { return columns_; }
@@ -168,7 +169,7 @@ class ShardsReader : public RowReader {
       if (place_ + 1 == shards_.size()) {
         return std::nullopt;
       }
-      reader_ = std::make_unique<ParquetReader>(shards_[++place_]);
+      reader_ = RowReader::open(shards_[++place_]);
       if (reader_->columns() != columns_) {
         fail(Kind::corrupt, "{} has other columns than the shards before it",
              shards_[place_].string());
@@ -183,15 +184,32 @@ class ShardsReader : public RowReader {
   Strings columns_;
 };
 
+/// A WebDataset's shards, by name.
+std::vector<fs::path> tar_files(const fs::path& folder) {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().extension() == ".tar") {
+      files.push_back(entry.path());
+    }
+  }
+  std::ranges::sort(files);
+  return files;
+}
+
 std::unique_ptr<RowReader> open_folder(const fs::path& folder) {
   if (fs::is_regular_file(folder / "rows.jsonl")) {
     return RowReader::open(folder / "rows.jsonl");
   }
   auto shards = dataset_shards(folder);
   if (shards.empty()) {
-    fail(Kind::not_found,
-         "{} is no dataset: expected rows.jsonl or data/train-00000-of-00001.parquet in it",
-         folder.string());
+    shards = tar_files(folder);
+  }
+  if (shards.empty()) {
+    fail(
+        Kind::not_found,
+        "{} is no dataset: expected rows.jsonl, data/train-00000-of-00001.parquet or .tar files in "
+        "it",
+        folder.string());
   }
   return std::make_unique<ShardsReader>(std::move(shards));
 }
@@ -205,8 +223,8 @@ std::unique_ptr<RowReader> RowReader::open(const fs::path& path) {
   }
   if (!fs::is_regular_file(path, code) || !std::ifstream(path)) {
     fail(Kind::not_found,
-         "{} cannot be read; give a .csv, .tsv, .jsonl, .txt or .parquet file, or drawbench, parti "
-         "or geneval",
+         "{} cannot be read; give a .csv, .tsv, .jsonl, .txt, .parquet or .tar file, or drawbench, "
+         "parti or geneval",
          path.string());
   }
   const std::string ending = path.extension();
@@ -222,8 +240,11 @@ std::unique_ptr<RowReader> RowReader::open(const fs::path& path) {
   if (ending == ".parquet") {
     return std::make_unique<ParquetReader>(path);
   }
+  if (ending == ".tar") {
+    return open_webdataset(path);
+  }
   fail(Kind::invalid_argument,
-       "{}: the ending \"{}\" is not known; expected .csv, .tsv, .jsonl, .txt or .parquet",
+       "{}: the ending \"{}\" is not known; expected .csv, .tsv, .jsonl, .txt, .parquet or .tar",
        path.string(), ending);
 }
 
@@ -233,7 +254,7 @@ std::unique_ptr<RowReader> RowReader::lines(std::istream& stream) {
 
 std::size_t prompt_column(const RowReader& reader, const std::string& wanted) {
   const Strings& columns = reader.columns();
-  const Strings usual = {"Prompts", "Prompt", "prompt", "prompts", "caption", "text"};
+  const Strings usual = {"Prompts", "Prompt", "prompt", "prompts", "caption", "text", "txt"};
   for (const std::string& name : wanted.empty() ? usual : Strings{wanted}) {
     const auto found = std::ranges::find(columns, name);
     if (found != columns.end()) {

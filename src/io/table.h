@@ -1,5 +1,5 @@
-// Rows of text from CSV, TSV, JSONL, TXT and Parquet, and rows written so that a killed job goes
-// on.
+// Rows of text from CSV, TSV, JSONL, TXT, Parquet and WebDataset, and rows written so that a killed
+// job goes on.
 #pragma once
 
 #include <cstdint>
@@ -15,9 +15,11 @@
 namespace longhand {
 
 /// A stream of rows whose cells are UTF-8 text, in the order of columns(). The format is told by
-/// the file's ending: .csv .tsv (RFC 4180) .jsonl .ndjson .txt .parquet; of a folder that RowWriter
-/// wrote the journal is read, or where it is gone the shards. Memory is bounded by a
-/// row; of Parquet by a batch of rows. There null is "", and an image (any struct) its `path`.
+/// the file's ending: .csv .tsv (RFC 4180) .jsonl .ndjson .txt .parquet .tar (io/webdataset.h); of
+/// a folder that RowWriter wrote the journal is read, or where it is gone the shards; of a folder
+/// of .tar files all of them. Memory is bounded by a row; of Parquet by a batch of rows. There null
+/// is
+/// "", and an image (any struct) its `path`.
 class RowReader {
  public:
   virtual ~RowReader() = default;
@@ -35,7 +37,7 @@ class RowReader {
 };
 
 /// The prompt column: `wanted` if not empty, else the first of Prompts, Prompt, prompt, prompts,
-/// caption, text that is there. Throws not_found and lists the columns.
+/// caption, text, txt that is there. Throws not_found and lists the columns.
 std::size_t prompt_column(const RowReader& reader, const std::string& wanted);
 
 /// "drawbench", "parti", "geneval" → the project's own copy under data/prompts; anything else is a
@@ -56,7 +58,7 @@ struct Column {
 };
 
 struct RowOptions {
-  std::string text_column = {};  // what .txt holds
+  std::string text_column = {};  // what .txt holds, and a WebDataset's KEY.txt
   bool overwrite = false;        // begin anew, whatever is there
   std::string card = {};         // the text of a dataset folder's README.md
   std::int64_t shard_rows = 10000;
@@ -66,15 +68,17 @@ struct RowOptions {
 /// Appends rows to a table; its path tells the format:
 ///   .jsonl .csv .tsv .txt   the file itself (.txt holds one column alone)
 ///   .parquet                one Parquet file, once finish() is called
+///   .tar                    WebDataset, once finish() is called
 ///   no ending, or a folder  Hugging Face's layout, once finish() is called:
 ///   data/train-00000-of-00001.parquet …,
 ///                           and README.md with the features and splits
 /// Each append is one write of a whole row; an unfinished last row, which a killed machine may
-/// leave, is dropped on opening. Parquet cannot be appended to: its rows go to a journal,
-/// NAME.parquet.rows.jsonl, or rows.jsonl in a folder, which is a table by itself. The journal of a
-/// single file is removed by finish(), and made again from the file (and pictures that are missing
-/// from their bytes) when it is opened to go on; a folder's journal stays. Killed at any moment and
-/// opened again, no row is lost or doubled, and a Parquet file that is there is whole.
+/// leave, is dropped on opening. Parquet and tar files cannot be appended to: their rows go to a
+/// journal, NAME.parquet.rows.jsonl, or rows.jsonl in a folder, which is a table by itself. The
+/// journal of a single file is removed by finish(), and made again from the file (and pictures that
+/// are missing from their bytes) when it is opened to go on; a folder's journal stays. Killed at
+/// any moment and opened again, no row is lost or doubled, and a Parquet or tar file that is there
+/// is whole.
 class RowWriter {
  public:
   /// Goes on after the rows that are there, unless `overwrite`. Throws invalid_argument when the
@@ -92,7 +96,7 @@ class RowWriter {
   void finish();
 
  private:
-  enum class Form { rows, parquet, folder };
+  enum class Form { rows, parquet, tar, folder };
   /// Closes itself, also where the constructor throws.
   struct File {
     File() = default;

@@ -1,16 +1,16 @@
 // Trains an AutoencoderTiny on pieces of scenes: reconstruction in differences at four scales, of
 // brightness and, with more weight, of colour. The latents are kept small and a little noise is
-// added to them, so that near latents decode to near pictures, as a denoiser needs.
+// added to them, so that near latents decode to near pictures, as a denoiser needs. Or its decoder
+// alone, for latents that stay as they are, as Stability AI's sd-vae-ft-mse was made: what was
+// trained on the latents need not be trained again.
+#include <memory>
+
 #include "core/error.h"
-#include "core/log.h"
 #include "models/autoencoder_tiny.h"
+#include "models/checkpoint_files.h"
 #include "models/config.h"
-#include "nn/dtype.h"
 #include "nn/pictures.h"
-#include "train/loader.h"
-#include "train/ranks.h"
-#include "train/recipe.h"
-#include "train/training_run.h"
+#include "train/learning.h"
 #include "world/world.h"
 
 namespace longhand {
@@ -22,41 +22,19 @@ using at::Tensor;
 struct AutoencoderRecipe {
   explicit AutoencoderRecipe(const nlohmann::json& config)
       : model(config_value(config, "config", nlohmann::json::object())),
+        encoder(config_value<std::string>(config, "encoder", "")),
         crop(config_value(config, "crop", 64)),
         latent_noise(config_value(config, "latent_noise", 0.1)),
         latent_weight(config_value(config, "latent_weight", 1e-3)),
         coarse_weight(config_value(config, "coarse_weight", 4.0)) {}
 
   nlohmann::json model;
+  fs::path encoder;      // an autoencoder's folder whose encoder is kept; "": both are trained
   int crop;              // pixels a side; steps count for more than pixels
   double latent_noise;   // standard deviation
   double latent_weight;  // of the latents' mean square in the loss
   double coarse_weight;  // of squared differences at the coarse scales
 };
-
-/// A part of the step's batch of scenes, [count, 3, side, side]; side 0: whole pictures, else a
-/// piece of each.
-Tensor scenes(const World& world, const Recipe& recipe, std::int64_t step, ranks::Part part,
-              int side, at::ScalarType dtype) {
-  std::vector<Tensor> pictures;
-  for (std::int64_t i = part.first; i < part.first + part.count; ++i) {
-    Random random({recipe.seed, static_cast<std::uint64_t>(step * recipe.batch + i)});
-    Tensor picture = picture_to_tensor(world.draw(world.sample(random), recipe.resolution));
-    if (side > 0) {
-      const int room = (recipe.resolution - side) / 8 + 1;
-      picture =
-          picture.narrow(1, random.below(room) * 8, side).narrow(2, random.below(room) * 8, side);
-    }
-    pictures.push_back(picture);
-  }
-  return at::stack(pictures).to(dtype).contiguous(at::MemoryFormat::ChannelsLast);
-}
-
-/// A whole batch of whole pictures.
-Tensor whole_scenes(const World& world, const Recipe& recipe, std::int64_t step,
-                    at::ScalarType dtype) {
-  return scenes(world, recipe, step, {0, recipe.batch}, 0, dtype);
-}
 
 /// Brightness and the two colour differences (BT.601's, unscaled), the latter twice as heavy: in
 /// red, green and blue a wrong hue of the right brightness costs too little, and small models leave
@@ -85,78 +63,161 @@ Tensor reconstruction_loss(const Tensor& answer, const Tensor& pictures, double 
   return loss;
 }
 
-/// The scaling factor that gives the latents unit variance, from some scenes.
-double measure_scaling(const AutoencoderTiny& model, const World& world, const Recipe& recipe,
-                       at::ScalarType dtype) {
-  const c10::AutoGradMode no_grad(false);
-  std::vector<Tensor> latents;
-  for (int i = 0; i < 32; ++i) {
-    latents.push_back(model.encode(whole_scenes(world, recipe, (std::int64_t{1} << 40) + i, dtype))
-                          .to(at::kFloat));
-  }
-  return 1.0 / at::cat(latents).std().item<double>();
-}
+bool of_encoder(const std::string& name) { return name.starts_with("encoder."); }
 
-/// Held-back scenes, each with what the autoencoder makes of it, and their mean PSNR.
-Review review(const AutoencoderTiny& model, const World& world, const Recipe& recipe,
-              at::ScalarType dtype) {
-  const c10::AutoGradMode no_grad(false);
-  const Tensor pictures = whole_scenes(world, recipe, std::int64_t{1} << 41, dtype);
-  const Tensor answers = model.decode(model.encode(pictures));
-  std::vector<Image> pairs;
-  for (std::int64_t i = 0; i < pictures.size(0); ++i) {
-    pairs.push_back(tensor_to_picture(pictures[i]));
-    pairs.push_back(tensor_to_picture(answers[i]));
+/// An autoencoder whose encoder is kept.
+struct KeptEncoder {
+  explicit KeptEncoder(const fs::path& folder, at::ScalarType dtype)
+      : config(read_config(folder / "config.json")),
+        files(weight_files(folder, "diffusion_pytorch_model")),
+        weights(Weights::mapped(files, dtype)),
+        model(weights, AutoencoderTinyConfig::from_json(config)) {}
+
+  nlohmann::json config;
+  std::vector<fs::path> files;
+  Weights weights;
+  AutoencoderTiny model;
+};
+
+class AutoencoderTraining {
+ public:
+  explicit AutoencoderTraining(const Recipe& recipe)
+      : recipe_(recipe),
+        own_(recipe.config),
+        dtype_(dtype_named(recipe.dtype)),
+        kept_(own_.encoder.empty() ? nullptr
+                                   : std::make_unique<const KeptEncoder>(own_.encoder, dtype_)),
+        world_(recipe.world),
+        weights_(Weights::fresh(recipe.seed)),
+        model_(weights_, config()) {
+    if (own_.crop % 8 != 0 || own_.crop < 8 || own_.crop > recipe.resolution) {
+      fail(Kind::corrupt, "crop is {}; expected a multiple of 8 up to the resolution, {}",
+           own_.crop, recipe.resolution);
+    }
   }
-  const Tensor errors = (answers.to(at::kFloat).clamp(-1, 1) - pictures.to(at::kFloat)).square();
-  const Tensor psnr = 10 * (4 / errors.mean({1, 2, 3})).log10();
-  return {contact_sheet(pairs, 8), {{"psnr", psnr.mean().item<double>()}}};
-}
+
+  TensorMap parameters() const {
+    TensorMap trained = weights_.parameters();
+    std::erase_if(trained, [&](const auto& each) { return kept_ && of_encoder(each.first); });
+    return trained;
+  }
+
+  /// This rank's part of a step's pieces.
+  Tensor batch(std::int64_t step) const {
+    return scenes(step, ranks::part_of(recipe_.batch), own_.crop);
+  }
+
+  double forward_backward(const Tensor& pictures) const {
+    const Tensor latents = encode(pictures);
+    const Tensor noisy = latents + own_.latent_noise * ranks::noise_like(latents);
+    Tensor loss = reconstruction_loss(model_.decode(noisy), pictures, own_.coarse_weight);
+    if (!kept_) {
+      loss = loss + own_.latent_weight * latents.to(at::kFloat).square().mean();
+    }
+    loss.backward();
+    return loss.item<double>();
+  }
+
+  /// Held-back scenes, each with what the autoencoder makes of it, and their mean PSNR.
+  Review review() const {
+    const c10::AutoGradMode no_grad(false);
+    const Tensor pictures = whole_scenes(std::int64_t{1} << 41);
+    const Tensor answers = model_.decode(encode(pictures));
+    std::vector<Image> pairs;
+    for (std::int64_t i = 0; i < pictures.size(0); ++i) {
+      pairs.push_back(tensor_to_picture(pictures[i]));
+      pairs.push_back(tensor_to_picture(answers[i]));
+    }
+    const Tensor errors = (answers.to(at::kFloat).clamp(-1, 1) - pictures.to(at::kFloat)).square();
+    const Tensor psnr = 10 * (4 / errors.mean({1, 2, 3})).log10();
+    return {contact_sheet(pairs, 8), {{"psnr", psnr.mean().item<double>()}}};
+  }
+
+  void write_model(Optimizer& optimizer, const fs::path& model) const {
+    nlohmann::json config = own_.model;
+    config["_class_name"] = "AutoencoderTiny";
+    TensorMap tensors = optimizer.averaged();
+    if (kept_) {
+      config["scaling_factor"] = kept_->config.at("scaling_factor");
+      for (const fs::path& file : kept_->files) {
+        for (const auto& [name, tensor] : load_tensors(file)) {
+          if (of_encoder(name)) {
+            tensors[name] = tensor;
+          }
+        }
+      }
+    } else {
+      const Optimizer::UseAverage averaged(optimizer);
+      config["scaling_factor"] = measure_scaling();
+    }
+    save_tensors(model / "vae" / "diffusion_pytorch_model.safetensors", tensors, at::kBFloat16);
+    write_file_atomically(model / "vae" / "config.json", config.dump(2) + "\n");
+  }
+
+ private:
+  AutoencoderTinyConfig config() const {
+    auto config = AutoencoderTinyConfig::from_json(own_.model);
+    if (kept_) {
+      const auto kept = AutoencoderTinyConfig::from_json(kept_->config);
+      if (config.encoder_block_out_channels != kept.encoder_block_out_channels ||
+          config.num_encoder_blocks != kept.num_encoder_blocks ||
+          config.latent_channels != kept.latent_channels) {
+        fail(Kind::corrupt, "{}: its encoder is not that of the recipe's config",
+             own_.encoder.string());
+      }
+    }
+    return config;
+  }
+
+  Tensor encode(const Tensor& pictures) const {
+    if (!kept_) {
+      return model_.encode(pictures);
+    }
+    const c10::AutoGradMode no_grad(false);
+    return kept_->model.encode(pictures);
+  }
+
+  /// A part of the step's batch of scenes, [count, 3, side, side]; side 0: whole pictures, else a
+  /// piece of each.
+  Tensor scenes(std::int64_t step, ranks::Part part, int side) const {
+    std::vector<Tensor> pictures;
+    for (std::int64_t i = part.first; i < part.first + part.count; ++i) {
+      Random random({recipe_.seed, static_cast<std::uint64_t>(step * recipe_.batch + i)});
+      Tensor picture = picture_to_tensor(world_.draw(world_.sample(random), recipe_.resolution));
+      if (side > 0) {
+        const int room = (recipe_.resolution - side) / 8 + 1;
+        picture =
+            picture.narrow(1, random.below(room) * 8, side).narrow(2, random.below(room) * 8, side);
+      }
+      pictures.push_back(picture);
+    }
+    return at::stack(pictures).to(dtype_).contiguous(at::MemoryFormat::ChannelsLast);
+  }
+
+  /// A whole batch of whole pictures.
+  Tensor whole_scenes(std::int64_t step) const { return scenes(step, {0, recipe_.batch}, 0); }
+
+  /// The scaling factor that gives the latents unit variance, from some scenes.
+  double measure_scaling() const {
+    const c10::AutoGradMode no_grad(false);
+    std::vector<Tensor> latents;
+    for (int i = 0; i < 32; ++i) {
+      latents.push_back(model_.encode(whole_scenes((std::int64_t{1} << 40) + i)).to(at::kFloat));
+    }
+    return 1.0 / at::cat(latents).std().item<double>();
+  }
+
+  const Recipe& recipe_;
+  AutoencoderRecipe own_;
+  at::ScalarType dtype_;
+  std::unique_ptr<const KeptEncoder> kept_;
+  World world_;
+  Weights weights_;
+  AutoencoderTiny model_;
+};
 
 }  // namespace
 
-void train_autoencoder(const Recipe& recipe) {
-  const AutoencoderRecipe own(recipe.config);
-  if (own.crop % 8 != 0 || own.crop < 8 || own.crop > recipe.resolution) {
-    fail(Kind::corrupt, "crop is {}; expected a multiple of 8 up to the resolution, {}", own.crop,
-         recipe.resolution);
-  }
-  Weights weights = Weights::fresh(recipe.seed);
-  const AutoencoderTiny model(weights, AutoencoderTinyConfig::from_json(own.model));
-  const at::ScalarType dtype = dtype_named(recipe.dtype);
-  Optimizer optimizer(weights.parameters(), recipe.optimizer, dtype);
-  spdlog::info("autoencoder: {:.2f} million parameters",
-               static_cast<double>(optimizer.size()) / 1e6);
-
-  const World world(recipe.world);
-  Loader<Tensor> loader(
-      [&, part = ranks::part_of(recipe.batch)](std::int64_t step) {
-        return scenes(world, recipe, step, part, own.crop, dtype);
-      },
-      resumed_step(recipe));
-  run_training(
-      recipe, optimizer,
-      [&](std::int64_t) {
-        const Tensor pictures = loader.next();
-        const Tensor latents = model.encode(pictures);
-        const Tensor noisy = latents + own.latent_noise * ranks::noise_like(latents);
-        const Tensor loss = reconstruction_loss(model.decode(noisy), pictures, own.coarse_weight) +
-                            own.latent_weight * latents.to(at::kFloat).square().mean();
-        loss.backward();
-        return loss.item<double>();
-      },
-      [&] { return review(model, world, recipe, dtype); });
-
-  if (ranks::rank() > 0) {
-    return;
-  }
-  const Optimizer::UseAverage averaged(optimizer);
-  nlohmann::json config = own.model;
-  config["_class_name"] = "AutoencoderTiny";
-  config["scaling_factor"] = measure_scaling(model, world, recipe, dtype);
-  save_tensors(recipe.model / "vae" / "diffusion_pytorch_model.safetensors", optimizer.averaged(),
-               at::kBFloat16);
-  write_file_atomically(recipe.model / "vae" / "config.json", config.dump(2) + "\n");
-}
+void train_autoencoder(const Recipe& recipe) { learn<AutoencoderTraining>(recipe, "autoencoder"); }
 
 }  // namespace longhand

@@ -1,64 +1,46 @@
 #include "world/shards.h"
 
 #include <algorithm>
+#include <sstream>
 
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/progress.h"
+#include "io/tar.h"
 #include "nn/parallel.h"
 
 namespace longhand {
 namespace {
 
-constexpr std::size_t block = 512;  // of a tar file, in bytes
+/// A scene's members by name.
+using Members = std::vector<std::pair<std::string, std::string>>;
 
-/// A member of a tar file in POSIX's ustar format, of no time and no owner.
-std::string tar_member(const std::string& name, const std::string& bytes) {
-  std::string header(block, '\0');
-  const auto put = [&](std::size_t at, const std::string& text) {
-    header.replace(at, text.size(), text);
-  };
-  put(0, name);
-  put(100, "0000644");
-  put(108, "0000000");
-  put(116, "0000000");
-  put(124, fmt::format("{:011o}", bytes.size()));
-  put(136, "00000000000");
-  put(148, "        ");  // the checksum counts its own field as spaces
-  put(156, "0");
-  put(257, std::string("ustar\0"
-                       "00",
-                       8));
-  unsigned sum = 0;
-  for (const char c : header) {
-    sum += static_cast<std::uint8_t>(c);
-  }
-  put(148, fmt::format("{:06o}", sum) + std::string("\0 ", 2));
-  return header + bytes + std::string((block - bytes.size() % block) % block, '\0');
-}
-
-std::string members_of(const World& world, const ShardRequest& request, std::int64_t number) {
+Members members_of(const World& world, const ShardRequest& request, std::int64_t number) {
   const CaptionedScene drawn = captioned_scene(world, request.seed, number);
   const std::string key = fmt::format("{:09}", number);
-  return tar_member(key + ".png", encode_png(world.draw(drawn.scene, request.size))) +
-         tar_member(key + ".json", drawn.about.dump()) +
-         tar_member(key + ".txt", drawn.about.at("descriptive").get<std::string>());
+  return {{key + ".png", encode_png(world.draw(drawn.scene, request.size))},
+          {key + ".json", drawn.about.dump()},
+          {key + ".txt", drawn.about.at("descriptive").get<std::string>()}};
 }
 
 /// The scenes [first, end) as a tar file, drawn on all threads.
 std::string shard_bytes(const World& world, const ShardRequest& request, std::int64_t first,
                         std::int64_t end) {
-  std::vector<std::string> members(static_cast<std::size_t>(end - first));
+  std::vector<Members> scenes(static_cast<std::size_t>(end - first));
   parallel_for(end - first, [&](std::int64_t from, std::int64_t to) {
     for (std::int64_t i = from; i < to; ++i) {
-      members[static_cast<std::size_t>(i)] = members_of(world, request, first + i);
+      scenes[static_cast<std::size_t>(i)] = members_of(world, request, first + i);
     }
   });
-  std::string bytes;
-  for (const std::string& member : members) {
-    bytes += member;
+  std::ostringstream bytes;
+  TarWriter tar(bytes);
+  for (const Members& scene : scenes) {
+    for (const auto& [name, content] : scene) {
+      tar.add(name, content);
+    }
   }
-  return bytes + std::string(2 * block, '\0');
+  tar.close();
+  return std::move(bytes).str();
 }
 
 /// What the shards of a request have in common.

@@ -1,8 +1,11 @@
 """longhand upsample with the real language model: captions that fit, resuming, and bad input."""
 import csv
+import io
+import json
 import os
 import signal
 import subprocess
+import tarfile
 import time
 import unittest
 
@@ -49,6 +52,26 @@ class Captions(Case):
         self.refused(4, "more rows", "merge", *reversed(shards), "-o", self.folder / "other.jsonl")
         self.refused(2, "--shard", *arguments, "--shard", "2/2", "-o", self.folder / "x.jsonl")
         self.refused(2, "--engine", *arguments, "--engine", "abacus", "-o", self.folder / "x.jsonl")
+
+    def test_webdataset(self):
+        """Shards in a folder are read as one; what is written, Python's tarfile reads, and a second run goes on with it."""
+        shards = self.folder / "shards"
+        shards.mkdir()
+        for shard, prompts in enumerate((["a red car", "a cat"], ["two dogs"])):
+            with tarfile.open(shards / f"{shard}.tar", "w") as archive:
+                for i, prompt in enumerate(prompts):
+                    member = tarfile.TarInfo(f"{shard}{i}.txt")
+                    member.size = len(prompt)
+                    archive.addfile(member, io.BytesIO(prompt.encode()))
+        out = self.folder / "captions.tar"
+        for limit in (1, 3):
+            self.longhand("upsample", "--prompts", shards, "--limit", limit, "--candidates", 1, "-o", out)
+        with tarfile.open(out) as archive:
+            members = {member.name: archive.extractfile(member).read().decode() for member in archive}
+        self.assertEqual(sorted(members), [f"{i:09}.{ending}" for i in range(3) for ending in ("json", "txt")])
+        rows = [json.loads(members[f"{i:09}.json"]) for i in range(3)]
+        self.assertEqual([row["Prompt"] for row in rows], ["a red car", "a cat", "two dogs"])
+        self.assertEqual([row["Upsampled Prompt"] for row in rows], [members[f"{i:09}.txt"] for i in range(3)])
 
     def test_a_small_budget(self):
         out = self.folder / "captions.csv"
