@@ -11,6 +11,7 @@ Ray gives an actor as many threads as `num_cpus`, starts a lost actor again and 
 row belongs to its number in the table, so that neither the cluster's size nor its losses change a row.
 """
 import io
+import pickle
 
 import numpy
 import pyarrow
@@ -27,14 +28,14 @@ def read_parquet(path: str) -> ray.data.Dataset:
     pieces, first = [], 0
     for file in pyarrow.dataset.dataset(path, format="parquet").get_fragments():
         for piece in file.split_by_row_group():
-            pieces.append({"piece": piece, "first": first})
-            first += piece.count_rows()
+            pieces.append({"piece": pickle.dumps(piece), "first": first})
+            first += sum(group.num_rows for group in piece.row_groups)
     return ray.data.from_items(pieces, override_num_blocks=max(1, len(pieces))).map_batches(_rows, batch_size=1)
 
 
 def _rows(batch: dict) -> pyarrow.Table:
     (piece,), (first,) = batch["piece"], batch["first"]
-    rows = piece.to_table()
+    rows = pickle.loads(piece).to_table()
     return rows.append_column(NUMBER, pyarrow.array(numpy.arange(first, first + len(rows))))
 
 
