@@ -1,10 +1,11 @@
 // Tokens a second of the torch engine at several numbers of sequences, beside what the processor
 // can multiply and read: the figures of bench/README.md.
 //
-//   decode [--int8] [GGUF]
+//   decode [--int8] [--sequences N] [--own 48] [GGUF]
 //
 // As llama-batched-bench -npp 512 -ntg 48 -pps does it: sequences share 512 tokens, each then
-// decodes 48 of its own, whatever they are; sampling is left out.
+// decodes 48 of its own, whatever they are; sampling is left out. Without --sequences at 1, 8, 64
+// and 256.
 #include <fmt/format.h>
 
 #include <chrono>
@@ -18,7 +19,14 @@
 namespace longhand {
 namespace {
 
-constexpr int shared = 512, own = 48;
+constexpr int shared = 512;
+
+struct Request {
+  fs::path gguf = home() / ".deps/models/SmolLM2-135M-Instruct.Q4_1.gguf";
+  bool int8 = false;
+  std::vector<int> sequences = {1, 8, 64, 256};
+  int own = 48;
+};
 
 double seconds_of(const std::function<void()>& work) {
   const auto begin = std::chrono::steady_clock::now();
@@ -50,7 +58,7 @@ double bandwidth() {
 
 /// Seconds of a step with so many sequences, the mean over their own tokens.
 double step_seconds(const DecoderTransformer& network, const DecoderTransformer::Prefix& prefix,
-                    int sequences) {
+                    int sequences, int own) {
   std::vector<DecoderTransformer::Memory> memories;
   for (int i = 0; i < sequences; ++i) {
     memories.push_back(network.memory());
@@ -65,11 +73,11 @@ double step_seconds(const DecoderTransformer& network, const DecoderTransformer:
       network.logits(network.states(prefix, rows));
     }
   };
-  run();
-  return seconds_of(run) / own;
+  return best_of(2, run) / own;
 }
 
-void report(const fs::path& gguf, bool int8) {
+void report(const Request& request) {
+  const auto& [gguf, int8, sequences, own] = request;
   const at::ScalarType dtype = dtype_named("auto");
   const DecoderTransformer network(Gguf(gguf), {.dtype = dtype, .int8 = int8});
   const DecoderTransformerConfig& c = network.config();
@@ -79,7 +87,7 @@ void report(const fs::path& gguf, bool int8) {
       static_cast<double>(c.layers) * (attention + 3.0 * c.feed_forward * c.hidden) +
       static_cast<double>(c.vocabulary * c.hidden);
   const double scores =
-      static_cast<double>(c.layers * c.heads.heads * c.heads.width) * (shared + own / 2);
+      static_cast<double>(c.layers * c.heads.heads * c.heads.width) * (shared + own / 2.0);
   const double operations = 2 * weights + 4 * scores;  // a token
   const double bytes = weights * (int8 ? 1 : static_cast<double>(c10::elementSize(dtype)));
   std::vector<std::int32_t> tokens;
@@ -94,11 +102,28 @@ void report(const fs::path& gguf, bool int8) {
       gguf.stem().string(), int8 ? "int8" : "bfloat16", peak / 1e9, read / 1e9, shared / filling);
   fmt::print(
       "| sequences | tokens/s | of the matmul peak | of the bandwidth |\n|---|---|---|---|\n");
-  for (const int sequences : {1, 8, 64, 256}) {
-    const double seconds = step_seconds(network, prefix, sequences);
-    fmt::print("| {} | {:.0f} | {:.0f} % | {:.0f} % |\n", sequences, sequences / seconds,
-               100 * sequences * operations / seconds / peak, 100 * bytes / seconds / read);
+  for (const int count : sequences) {
+    const double seconds = step_seconds(network, prefix, count, own);
+    fmt::print("| {} | {:.0f} | {:.0f} % | {:.0f} % |\n", count, count / seconds,
+               100 * count * operations / seconds / peak, 100 * bytes / seconds / read);
   }
+}
+
+Request requested(int count, char** arguments) {
+  Request request;
+  for (int i = 1; i < count; ++i) {
+    const std::string_view word = arguments[i];
+    if (word == "--int8") {
+      request.int8 = true;
+    } else if (word == "--sequences" && i + 1 < count) {
+      request.sequences = {std::stoi(arguments[++i])};
+    } else if (word == "--own" && i + 1 < count) {
+      request.own = std::stoi(arguments[++i]);
+    } else {
+      request.gguf = word;
+    }
+  }
+  return request;
 }
 
 }  // namespace
@@ -106,14 +131,8 @@ void report(const fs::path& gguf, bool int8) {
 
 int main(int count, char** arguments) {
   longhand::keep_freed_memory(true);
-  longhand::fs::path gguf = longhand::home() / ".deps/models/SmolLM2-135M-Instruct.Q4_1.gguf";
-  bool int8 = false;
-  for (int i = 1; i < count; ++i) {
-    const std::string_view word = arguments[i];
-    word == "--int8" ? void(int8 = true) : void(gguf = word);
-  }
   try {
-    longhand::report(gguf, int8);
+    longhand::report(longhand::requested(count, arguments));
   } catch (const std::exception& error) {
     fmt::print(stderr, "decode: {}\n", error.what());
     return 1;

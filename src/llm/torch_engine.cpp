@@ -1,6 +1,8 @@
 #include "llm/torch_engine.h"
 
 #include <algorithm>
+#include <memory>
+#include <mutex>
 
 #include "core/error.h"
 #include "core/memory.h"
@@ -33,17 +35,40 @@ int64_t step_bytes(const DecoderTransformerConfig& c, int sequences) {
   return sequences * c.vocabulary * 6 + tokens_a_step * (4 * c.feed_forward + 8 * c.hidden) * 4;
 }
 
+/// The prefix that was evaluated last, for jobs that come in parts. Safe from several threads.
+class KeptPrefix {
+ public:
+  using Prefix = DecoderTransformer::Prefix;
+  std::shared_ptr<const Prefix> of(const DecoderTransformer& network,
+                                   std::span<const std::int32_t> tokens) {
+    const std::lock_guard lock(mutex_);
+    if (!prefix_ || !std::ranges::equal(tokens, tokens_)) {
+      prefix_ = std::make_shared<const Prefix>(network.prefix(tokens));
+      tokens_.assign(tokens.begin(), tokens.end());
+    }
+    return prefix_;
+  }
+
+ private:
+  std::mutex mutex_;
+  Tokens tokens_;
+  std::shared_ptr<const Prefix> prefix_;
+};
+
 class TorchDecoder : public Decoder {
  public:
-  TorchDecoder(const DecoderTransformer& network, int slots, int64_t cells)
-      : network_(network), cells_(cells), sequences_(static_cast<std::size_t>(slots)) {}
+  TorchDecoder(const DecoderTransformer& network, KeptPrefix& kept, int slots, int64_t cells)
+      : network_(network),
+        kept_(kept),
+        cells_(cells),
+        sequences_(static_cast<std::size_t>(slots)) {}
 
   int slots() const override { return static_cast<int>(sequences_.size()); }
   int tokens_a_step() const override { return longhand::tokens_a_step; }
   int64_t cells() const override { return cells_; }
   int64_t context() const override { return network_.config().context; }
   void evaluate_prefix(std::span<const std::int32_t> tokens) override {
-    prefix_ = network_.prefix(tokens);
+    prefix_ = kept_.of(network_, tokens);
   }
   void begin(int slot, int shared, int) override {
     sequences_[static_cast<std::size_t>(slot)] = {network_.memory(), shared};
@@ -62,7 +87,7 @@ class TorchDecoder : public Decoder {
         asked.push_back(static_cast<int64_t>(i));
       }
     }
-    const at::Tensor states = network_.states(prefix_, tokens);
+    const at::Tensor states = network_.states(*prefix_, tokens);
     if (!asked.empty()) {
       logits_ = network_.logits(states.index_select(0, at::tensor(asked, at::kLong)));
     }
@@ -79,8 +104,9 @@ class TorchDecoder : public Decoder {
     int64_t shared = 0;
   };
   const DecoderTransformer& network_;
+  KeptPrefix& kept_;
   int64_t cells_;
-  DecoderTransformer::Prefix prefix_;
+  std::shared_ptr<const DecoderTransformer::Prefix> prefix_;
   std::vector<Remembered> sequences_;
   at::Tensor logits_;               // [rows that asked, vocabulary]
   std::vector<int64_t> logits_at_;  // row → row of logits_
@@ -100,7 +126,7 @@ class TorchEngine : public LanguageModel {
   void generate(const std::vector<Message>& shared,
                 const std::function<std::optional<Sequence>()>& next,
                 const std::function<void(Generated)>& done, const Sampling& sampling) override {
-    TorchDecoder decoder(network_, options_.sequences, options_.sequences * room_a_sequence);
+    TorchDecoder decoder(network_, kept_, options_.sequences, options_.sequences * room_a_sequence);
     ContinuousBatch(decoder, vocabulary_, name_, shared, sampling).generate(next, done);
   }
 
@@ -110,6 +136,7 @@ class TorchEngine : public LanguageModel {
   LlamaModel model_;  // its vocabulary alone
   ChatVocabulary vocabulary_;
   DecoderTransformer network_;
+  KeptPrefix kept_;
 };
 
 }  // namespace
