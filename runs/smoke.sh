@@ -18,7 +18,7 @@ fi
 mkdir -p "$out/model"
 cp -r models/pocket/{model_index.json,tokenizer_2,feature_extractor} "$out/model"
 
-for stage in autoencoder clip captioner_alt captioner recaption painter prior autoregressive_prior super_resolution detector; do
+for stage in autoencoder decoder clip captioner_alt captioner recaption painter prior autoregressive_prior super_resolution detector; do
   "$longhand" train "$recipes/$stage.json"
 done
 "$longhand" draw "a red car on a green meadow" --model "$out/model" --no-upsample --seed 1 -o "$out/picture.png"

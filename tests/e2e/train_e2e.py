@@ -4,6 +4,7 @@ import io
 import json
 import math
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import time
 import unittest
 
 import PIL.Image
+import safetensors.torch
 from safetensors.numpy import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -40,7 +42,7 @@ CAPTIONER = {
     "max_position_embeddings": 200, "tie_word_embeddings": True, "layer_norm_eps": 1e-6,
     "vision_config": {k: v for k, v in VISION.items() if k != "projection_dim"}}
 DETECTOR = {"block_out_channels": [8, 16], "layers_per_block": [1, 1], "num_attention_heads": 2, "norm_num_groups": 4}
-STAGES = ("autoencoder", "clip", "captioner_alt", "captioner", "recaption", "painter", "prior", "autoregressive_prior", "super_resolution", "detector")
+STAGES = ("autoencoder", "decoder", "clip", "captioner_alt", "captioner", "recaption", "painter", "prior", "autoregressive_prior", "super_resolution", "detector")
 ENLARGER = {"_class_name": "UNet2DModel", "sample_size": 64, "in_channels": 6, "out_channels": 3, "block_out_channels": [8, 16],
             "down_block_types": ["ResnetDownsampleBlock2D"] * 2, "up_block_types": ["ResnetUpsampleBlock2D"] * 2,
             "layers_per_block": 1, "norm_num_groups": 4, "add_attention": False}
@@ -222,6 +224,29 @@ class Ranks(Training):
 
     def test_a_batch_that_cannot_be_shared(self):
         self.assertIn("a batch of 3 cannot be shared", self.together(self.recipe("autoencoder", "odd", 2, batch=3), code=2))
+
+
+def load_tensors(folder: pathlib.Path) -> dict:
+    return safetensors.torch.load_file(folder / "diffusion_pytorch_model.safetensors")
+
+
+class Decoder(Training):
+    def test_a_decoder_for_kept_latents(self):
+        """The encoder stays to the byte, and what scales its latents; a wider decoder is learned anew."""
+        self.longhand("train", self.recipe("autoencoder", "both", 2))
+        vae = self.folder / "model/vae"
+        before, scaling = load_tensors(vae), json.loads((vae / "config.json").read_text())["scaling_factor"]
+        wider = AUTOENCODER | {"decoder_block_out_channels": [12] * 4}
+        self.longhand("train", self.recipe("autoencoder", "decoder", 2, encoder=str(vae), config=wider))
+        after = load_tensors(vae)
+        self.assertEqual(json.loads((vae / "config.json").read_text())["scaling_factor"], scaling)
+        kept = [name for name in before if name.startswith("encoder.")]
+        self.assertEqual(kept, [name for name in after if name.startswith("encoder.")])
+        for name in kept:
+            self.assertEqual(before[name].tolist(), after[name].tolist())
+        self.assertEqual(after["decoder.layers.0.weight"].shape[0], 12)
+        other = AUTOENCODER | {"encoder_block_out_channels": [12] * 4}
+        self.refused(4, "its encoder is not that of", "train", self.recipe("autoencoder", "other", 2, encoder=str(vae), config=other))
 
 
 class Smoke(Training):
