@@ -1,6 +1,6 @@
 # Longhand's commands for people; the building itself is CMake's.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench bench-engine parity fuzz format tidy
+.PHONY: help build demo test bench bench-engine bench-upsample parity fuzz format tidy
 sources := 'src/*.cpp' 'src/*.h' 'tests/*.cpp' 'tests/*.h' 'bench/*.cpp' 'python/*.cpp'
 
 help: ## this list
@@ -26,6 +26,14 @@ bench: ## measure against the peers, side by side (about an hour); figures in be
 	@setup/llama.sh bench
 	@cmake --build build --target longhand fidelity kernels
 	@bench/run
+
+bench-upsample: ## lengthening beside llama.cpp's server and its decoding, a 7B shape too (half an hour; 12 GB on disk, 16 of memory)
+	@setup/bootstrap --test
+	@setup/llama.sh bench
+	@cmake --build build --target longhand decode
+	@.venv/bin/python bench/upsample.py
+	@.venv/bin/python bench/decode.py
+	@.venv/bin/python bench/decode.py --seven-billion
 
 bench-engine: ## full-size models with random weights beside four peers (long; 9 GB of weights on disk)
 	@setup/bootstrap --bench

@@ -1,9 +1,10 @@
 """Lengthening DrawBench with the default model: `longhand upsample` against llama.cpp's own server.
 
-Usage: setup/llama.sh bench && .venv/bin/python bench/upsample.py [--rounds 3] [--every 1] [--parallel 4]
+Usage: setup/llama.sh bench && .venv/bin/python bench/upsample.py [--rounds 3] [--every 10] [--parallel 4]
 The loop sends each prompt with the whole template, one after the other, with the server's prompt cache off, as
 caption-upsampling's pipeline works; the other side sends --parallel at once with the cache on. All read the same GGUF, sample
-alike and use all processors. --every 4 takes every fourth prompt.
+alike and use all processors. Seconds are those of a prompt: the server, which takes as long for each, is given every tenth of
+the 200 (--every), longhand all of them, from process start to the last caption.
 """
 import argparse
 import concurrent.futures
@@ -72,23 +73,22 @@ class Server:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--every", type=int, default=10)
     parser.add_argument("--parallel", type=int, default=4, help="requests at once of the second side")
     arguments = parser.parse_args()
-    chosen = prompts(arguments.every)
+    some, all_of_them = prompts(arguments.every), prompts(1)
     parallel = arguments.parallel
     with tempfile.TemporaryDirectory() as folder, Server(1, PORT) as loop, Server(parallel, PORT + 1) as several:
         listed = pathlib.Path(folder) / "prompts.txt"
-        listed.write_text("\n".join(chosen) + "\n")
+        listed.write_text("\n".join(all_of_them) + "\n")
 
         def ours(engine: str, candidates: int) -> float:
             return run([ROOT / "build/longhand", "upsample", "--prompts", listed, "--engine", engine, "--candidates", str(candidates),
-                        "--out", f"{folder}/captions.jsonl", "--overwrite"])
+                        "--out", f"{folder}/captions.jsonl", "--overwrite"]) / len(all_of_them)
 
-        print(f"{len(chosen)} prompts of DrawBench, from process start to the last caption:\n")
         seconds = interleaved({
-            "loop over llama-server, prompt cache off": lambda: loop.seconds(chosen),
-            f"llama-server, {parallel} requests at once, cache on": lambda: several.seconds(chosen),
+            "loop over llama-server, prompt cache off": lambda: loop.seconds(some) / len(some),
+            f"llama-server, {parallel} requests at once, cache on": lambda: several.seconds(some) / len(some),
             "longhand upsample, llama.cpp, 1 candidate": lambda: ours("llama.cpp", 1),
             "longhand upsample, torch, 1 candidate": lambda: ours("torch", 1),
             "longhand upsample, torch, 4 candidates": lambda: ours("torch", 4)}, arguments.rounds, warmup=0)

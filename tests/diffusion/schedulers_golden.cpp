@@ -64,9 +64,12 @@ TEST_CASE("runs agree with diffusers") {
     }
     const double off = error(x, recorded("answer"));
     worst = std::max(worst, off);
-    CHECK(off < 1e-5);
+    // Without signal σ begins at 4096, whose last bit is 2e-4: diffusers itself differs by 1.6e-5
+    // between processors there, and by 6e-6 elsewhere.
+    const double within = each["file"].value("rescale_betas_zero_snr", false) ? 3e-5 : 1e-5;
+    CHECK(off < within);
     if (recorded("clean").defined()) {
-      CHECK(error(scheduler->predicted_clean(), recorded("clean")) < 1e-5);
+      CHECK(error(scheduler->predicted_clean(), recorded("clean")) < within);
     }
   }
   MESSAGE(cases.size(), " runs, at most ", worst, " off");
