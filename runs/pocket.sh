@@ -8,8 +8,6 @@ cmake --build build --target longhand
 
 # Pictures ↔ latents [8, 16, 16]: everything else is learned in this space.
 build/longhand train runs/pocket/autoencoder.json
-# Its decoder further, the latents staying as they are.
-build/longhand train runs/pocket/decoder.json
 # Captions ↔ latents: CLIP, whose text encoder the painter reads with, and whose image embeddings it can paint from.
 build/longhand train runs/pocket/clip.json
 # Latents → captions: first as the web has them, then short and descriptive ones.

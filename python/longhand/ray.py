@@ -1,7 +1,7 @@
 """Lengthening and painting on a Ray cluster: actors for ray.data.Dataset.map_batches, each of which loads its model once.
 
     import longhand.ray, ray
-    actors = ray.data.ActorPoolStrategy(min_size=1, max_size=8)
+    actors = ray.data.ActorPoolStrategy(size=8)
     prompts = longhand.ray.read_parquet("prompts.parquet")
     captions = prompts.map_batches(longhand.ray.Lengthen, batch_size=256, compute=actors, num_cpus=2)
     pictures = captions.map_batches(longhand.ray.Paint, batch_size=16, compute=actors, num_cpus=2)
@@ -23,14 +23,19 @@ from . import Painter, Upsampler, images
 NUMBER = "Number"
 
 
-def read_parquet(path: str) -> ray.data.Dataset:
-    """A Parquet file, or a folder of them as one table, with each row's number, from 0, in the column "Number"; read in row groups."""
+def read_parquet(path: str, block_rows: int = 256) -> ray.data.Dataset:
+    """A Parquet file, or a folder of them as one table, with each row's number, from 0, in the column "Number".
+
+    Read in row groups, and cut into blocks of `block_rows`: Ray gives an actor whole blocks, so that a row group in one block would
+    be one actor's work however many there are.
+    """
     pieces, first = [], 0
     for file in pyarrow.dataset.dataset(path, format="parquet").get_fragments():
         for piece in file.split_by_row_group():
             pieces.append({"piece": pickle.dumps(piece), "first": first})
             first += sum(group.num_rows for group in piece.row_groups)
-    return ray.data.from_items(pieces, override_num_blocks=max(1, len(pieces))).map_batches(_rows, batch_size=1)
+    groups = ray.data.from_items(pieces, override_num_blocks=max(1, len(pieces))).map_batches(_rows, batch_size=1)
+    return groups.repartition(target_num_rows_per_block=block_rows)
 
 
 def _rows(batch: dict) -> pyarrow.Table:

@@ -7,6 +7,7 @@
 #include "core/interrupt.h"
 #include "core/progress.h"
 #include "eval/curves.h"
+#include "eval/drawings_study.h"
 #include "eval/evaluation.h"
 #include "eval/report.h"
 #include "eval/sdedit_report.h"
@@ -25,9 +26,10 @@ constexpr const char* examples = R"(Examples:
   longhand eval --out colours --task colours --task "colour attribution"
   longhand eval --study sdedit --out sdedit                 # realism against faithfulness over t0
   longhand eval --study compositing --out pasted            # the same for things pasted into scenes
+  longhand eval --study drawings --drawings runs/out/openclipart/drawings.jsonl --out drawings
   longhand eval --study curves alt-64000 alt-128000 mix-64000 mix-128000 --out curves
 OUT then holds report.html, images/, data/*.parquet and rows.jsonl, and stopped at any moment, the same command goes on; of
-sdedit and compositing it holds sdedit.html and images/, and a stopped run begins anew; of curves, which reads what evaluations of painters left in
+sdedit and compositing it holds sdedit.html, of drawings drawings.html, and images/, and a stopped run begins anew; of curves, which reads what evaluations of painters left in
 folders called PAINTER-PICTURES, curves.html and curves.md.)";
 
 struct Arguments {
@@ -35,7 +37,7 @@ struct Arguments {
   std::vector<std::string> tasks = task_names();
   std::vector<std::string> kinds = {"truth", "short", "lengthened", "described"};
   std::string study = "prompts";
-  std::string out, detector, captions_of;
+  std::string out, detector, captions_of, drawings;
   std::vector<std::string> evaluations;
   int limit = 100;
   int batch = 16;
@@ -173,6 +175,44 @@ int run_sdedit(const Arguments& arguments) {
   return 0;
 }
 
+/// Those of a table that are never trained on.
+std::vector<Drawing> held_back_drawings(const Arguments& arguments) {
+  if (arguments.drawings.empty()) {
+    fail(Kind::invalid_argument,
+         "--study drawings needs --drawings, a table as runs/openclipart/table.py writes it");
+  }
+  const auto all = read_drawings(arguments.drawings);
+  std::vector<Drawing> held_back;
+  for (std::size_t i = 0; i < all.size() && std::ssize(held_back) < arguments.limit; ++i) {
+    if (drawing_held_back(static_cast<std::int64_t>(i))) {
+      held_back.push_back(all[i]);
+    }
+  }
+  return held_back;
+}
+
+int run_drawings(const Arguments& arguments) {
+  const auto drawings = held_back_drawings(arguments);
+  const Painter painter = load_painter(arguments.request);
+  if (!painter.model().embeds()) {
+    fail(Kind::invalid_argument, "{} has no CLIP of pictures and texts", arguments.request.model);
+  }
+  const Captioner captioner(resolve_model(arguments.request.model), arguments.request.dtype);
+  const CaptionOptions options{.kind = "alt", .seed = arguments.request.seed.value_or(0)};
+  const fs::path folder = arguments.out;
+  claim_folder(folder / "study.json", nlohmann::json{{"study", arguments.study}}.dump());
+  const auto keep = [&](int number, const Image& picture) {
+    std::string path = fmt::format("images/{:04}.png", number);
+    write_file_atomically(folder / path, encode_png(picture));
+    return path;
+  };
+  const auto judged = judged_drawings(painter.model(), captioner, drawings, options, keep);
+  const ReportHead head{arguments.request.model, "captions of the kind alt"};
+  write_file_atomically(folder / "drawings.html", drawings_html(head, judged));
+  fmt::print("{}{}\n", drawings_table(judged), (fs::absolute(folder) / "drawings.html").string());
+  return 0;
+}
+
 int run_curves(const Arguments& arguments) {
   if (arguments.evaluations.empty()) {
     fail(Kind::invalid_argument,
@@ -270,8 +310,9 @@ std::function<int()> declare_eval(CLI::App& app) {
   app.add_option("--study", arguments->study,
                  "prompts: are they followed; sdedit: strokes of scenes, edited at ten strengths; "
                  "compositing: scenes into which a thing is pasted, edited alike; "
+                 "drawings: people's own, captioned beside their titles; "
                  "curves: evaluations of painters over their training")
-      ->check(CLI::IsMember({"prompts", "sdedit", "compositing", "curves"}))
+      ->check(CLI::IsMember({"prompts", "sdedit", "compositing", "drawings", "curves"}))
       ->capture_default_str();
   app.add_option("--task", arguments->tasks,
                  fmt::format("a task, as often as there are: {} (default: all)",
@@ -283,7 +324,8 @@ std::function<int()> declare_eval(CLI::App& app) {
          "picture embedding), varied (from the embedding of the world's picture) (default: the "
          "first four)")
       ->check(CLI::IsMember(trial_kinds()));
-  app.add_option("--limit", arguments->limit, "prompts of each task; scenes that are edited")
+  app.add_option("--limit", arguments->limit,
+                 "prompts of each task; scenes that are edited; drawings")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
   app.add_option("--batch", arguments->batch, "pictures painted at once")
@@ -292,15 +334,17 @@ std::function<int()> declare_eval(CLI::App& app) {
   app.add_option("--captions-of", arguments->captions_of,
                  "an earlier evaluation's folder, whose lengthened captions are taken again");
   app.add_option("evaluations", arguments->evaluations, "the folders of --study curves");
+  app.add_option("--drawings", arguments->drawings, "the table of --study drawings");
   app.add_option("--detector", arguments->detector, "a folder (default: models/detector)");
   app.add_flag("--overwrite", arguments->overwrite, "begin anew");
   add_fields(app, arguments->request);
   add_memory(app);
   app.footer(examples);
   return [arguments] {
-    return arguments->study == "prompts"  ? run_prompts(*arguments)
-           : arguments->study == "curves" ? run_curves(*arguments)
-                                          : run_sdedit(*arguments);
+    return arguments->study == "prompts"    ? run_prompts(*arguments)
+           : arguments->study == "curves"   ? run_curves(*arguments)
+           : arguments->study == "drawings" ? run_drawings(*arguments)
+                                            : run_sdedit(*arguments);
   };
 }
 

@@ -207,12 +207,14 @@ Image resize(const Image& image, int width, int height) {
   }
 }
 
-Image rasterize_svg(std::string_view svg, int width, int height) {
+namespace {
+
+Image rasterized(std::string_view svg, int width, int height, VipsSize fit) {
   start_vips();
   try {
     auto drawn = vips::VImage::thumbnail_buffer(
         vips_blob_new(nullptr, svg.data(), svg.size()), width,
-        vips::VImage::option()->set("height", height)->set("size", VIPS_SIZE_FORCE));
+        vips::VImage::option()->set("height", height)->set("size", fit));
     Image image = to_image(drawn, "SVG");
     if (image.channels != 4) {
       fail(Kind::corrupt, "an SVG was drawn without transparency");
@@ -221,6 +223,16 @@ Image rasterize_svg(std::string_view svg, int width, int height) {
   } catch (const vips::VError& error) {
     fail(Kind::corrupt, "an SVG cannot be drawn: {}", reason(error));
   }
+}
+
+}  // namespace
+
+Image rasterize_svg(std::string_view svg, int width, int height) {
+  return rasterized(svg, width, height, VIPS_SIZE_FORCE);
+}
+
+Image rasterize_svg(std::string_view svg, int side) {
+  return rasterized(svg, side, side, VIPS_SIZE_BOTH);
 }
 
 }  // namespace longhand

@@ -49,5 +49,7 @@ Image resize(const Image& image, int width, int height);
 
 /// An SVG drawn at a size, RGBA. Throws corrupt.
 Image rasterize_svg(std::string_view svg, int width, int height);
+/// The same as large as fits into a square, its proportions kept.
+Image rasterize_svg(std::string_view svg, int side);
 
 }  // namespace longhand

@@ -9,10 +9,8 @@
 
 namespace longhand {
 
-namespace {
-
-std::unique_ptr<Autoencoder> made(const nlohmann::json& config, Weights weights,
-                                  const std::string& where) {
+std::unique_ptr<Autoencoder> make_autoencoder(const nlohmann::json& config, Weights& weights,
+                                              const std::string& where) {
   const auto name = config_value<std::string>(config, "_class_name", "AutoencoderKL");
   if (name == "AutoencoderKL") {
     return std::make_unique<AutoencoderKL>(weights, AutoencoderKLConfig::from_json(config));
@@ -28,20 +26,19 @@ std::unique_ptr<Autoencoder> made(const nlohmann::json& config, Weights weights,
        name);
 }
 
-}  // namespace
-
 std::unique_ptr<Autoencoder> load_autoencoder(const fs::path& folder,
                                               const at::TensorOptions& placement) {
-  return made(read_config(folder / "config.json"),
-              Weights::mapped(weight_files(folder, "diffusion_pytorch_model"), placement),
-              (folder / "config.json").string());
+  Weights weights = Weights::mapped(weight_files(folder, "diffusion_pytorch_model"), placement);
+  const fs::path config = folder / "config.json";
+  return make_autoencoder(read_config(config), weights, config.string());
 }
 
 std::unique_ptr<Autoencoder> load_autoencoder(const Checkpoint& checkpoint,
                                               const std::string& component,
                                               const at::TensorOptions& placement) {
-  return made(checkpoint.config(component), checkpoint.weights(component, placement),
-              (checkpoint.configs() / component).string());
+  Weights weights = checkpoint.weights(component, placement);
+  return make_autoencoder(checkpoint.config(component), weights,
+                          (checkpoint.configs() / component).string());
 }
 
 }  // namespace longhand

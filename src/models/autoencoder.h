@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "core/files.h"
@@ -34,6 +35,10 @@ class Autoencoder {
                                    at::ScalarType dtype) const = 0;
 };
 
+/// The autoencoder that a config.json describes, with weights that outlive it; `where` names the
+/// config in errors. Throws corrupt.
+std::unique_ptr<Autoencoder> make_autoencoder(const nlohmann::json& config, Weights& weights,
+                                              const std::string& where);
 /// The autoencoder of a folder with config.json and diffusion_pytorch_model.safetensors:
 /// AutoencoderKL, AutoencoderTiny or VQModel, by its _class_name. Throws not_found; corrupt, naming
 /// the file and what does not fit.

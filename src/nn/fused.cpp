@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "nn/lanes.h"
+#include "nn/map_parts.h"
 #include "nn/parallel.h"
 
 namespace longhand {
@@ -49,10 +50,10 @@ template <class T>
   }
 }
 
-/// silu(x · scale + shift) of x [pixels, channels].
-template <class T>
-[[gnu::always_inline]] inline void activate_pixels(const T* x, int64_t pixels, int64_t channels,
-                                                   const float* scale, const float* shift, T* y) {
+/// silu(x · scale + shift) of x [pixels, channels], or the same without the silu.
+template <bool silu, class T>
+[[gnu::always_inline]] inline void map_pixels(const T* x, int64_t pixels, int64_t channels,
+                                              const float* scale, const float* shift, T* y) {
   for (int64_t pixel = 0; pixel < pixels; ++pixel, x += channels, y += channels) {
     for (int64_t i = 0; i < channels; i += lane_count) {
       Lanes value, factor, power;
@@ -60,9 +61,11 @@ template <class T>
       load(scale + i, factor);
       load(shift + i, power);
       value = value * factor + power;
-      power = value * -std::numbers::log2e_v<float>;
-      exp2(power);
-      value = value / (1.0F + power);
+      if constexpr (silu) {
+        power = value * -std::numbers::log2e_v<float>;
+        exp2(power);
+        value = value / (1.0F + power);
+      }
       store(value, y + i);
     }
   }
@@ -91,36 +94,23 @@ __attribute__((target_clones("avx512f", "avx2", "default"))) void moments(const 
                                                                           float* sums) {
   add_moments(x, pixels, channels, sums);
 }
-__attribute__((target_clones("avx512f", "avx2", "default"))) void activate_part(
+__attribute__((target_clones("avx512f", "avx2", "default"))) void map_part(
     const float* x, int64_t pixels, int64_t channels, const float* scale, const float* shift,
-    float* y) {
-  activate_pixels(x, pixels, channels, scale, shift, y);
+    bool silu, float* y) {
+  silu ? map_pixels<true>(x, pixels, channels, scale, shift, y)
+       : map_pixels<false>(x, pixels, channels, scale, shift, y);
 }
-__attribute__((target_clones("avx512f", "avx2", "default"))) void activate_part(
+__attribute__((target_clones("avx512f", "avx2", "default"))) void map_part(
     const BFloat16* x, int64_t pixels, int64_t channels, const float* scale, const float* shift,
-    BFloat16* y) {
-  activate_pixels(x, pixels, channels, scale, shift, y);
-}
-
-constexpr int64_t part_pixels = 256;  // summed in float32; sums of parts in float64
-
-/// Calls body(part, first number, pixels) for each part of each picture.
-template <class Body>
-void each_part(const Tensor& x, const Body& body) {
-  const int64_t pixels = x.size(2) * x.size(3), parts = (pixels + part_pixels - 1) / part_pixels;
-  parallel_for(x.size(0) * parts, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t pixel = i % parts * part_pixels;
-      body(i, (i / parts * pixels + pixel) * x.size(1), std::min(part_pixels, pixels - pixel));
-    }
-  });
+    bool silu, BFloat16* y) {
+  silu ? map_pixels<true>(x, pixels, channels, scale, shift, y)
+       : map_pixels<false>(x, pixels, channels, scale, shift, y);
 }
 
 template <class T>
 Tensor moments_of(const Tensor& x) {
   const int64_t channels = x.size(1);
-  const int64_t parts = (x.size(2) * x.size(3) + part_pixels - 1) / part_pixels;
-  const Tensor sums = at::zeros({x.size(0), parts, 2, channels}, at::kFloat);
+  const Tensor sums = at::zeros({x.size(0), parts_of(x), 2, channels}, at::kFloat);
   auto* to = sums.mutable_data_ptr<float>();
   const T* from = x.const_data_ptr<T>();
   each_part(x, [&](int64_t part, int64_t offset, int64_t count) {
@@ -130,16 +120,26 @@ Tensor moments_of(const Tensor& x) {
 }
 
 template <class T>
-void activate_all(const Tensor& x, const Tensor& affine, Tensor& y) {
+void map_all(const Tensor& x, const Tensor& affine, bool silu, Tensor& y) {
   const int64_t channels = x.size(1);
-  const int64_t parts = (x.size(2) * x.size(3) + part_pixels - 1) / part_pixels;
+  const int64_t parts = parts_of(x);
   const auto* affines = affine.const_data_ptr<float>();
   const T* from = x.const_data_ptr<T>();
   T* to = y.mutable_data_ptr<T>();
   each_part(x, [&](int64_t part, int64_t offset, int64_t count) {
     const float* scale = affines + part / parts * 2 * channels;
-    activate_part(from + offset, count, channels, scale, scale + channels, to + offset);
+    map_part(from + offset, count, channels, scale, scale + channels, silu, to + offset);
   });
+}
+
+Tensor mapped(const Tensor& x, const Tensor& affine, bool silu) {
+  Tensor y = at::empty_like(x);
+  if (x.scalar_type() == at::kFloat) {
+    map_all<float>(x, affine, silu, y);
+  } else {
+    map_all<BFloat16>(x, affine, silu, y);
+  }
+  return y;
 }
 
 }  // namespace
@@ -168,13 +168,17 @@ Tensor gated_gelu(const Tensor& x) {
 
 Tensor group_norm_silu(const Tensor& x, int groups, const Tensor& weight, const Tensor& bias,
                        double epsilon, const Tensor& scale, const Tensor& shift) {
-  Tensor affine =
+  const Tensor affine =
       group_norm_affine(channel_moments(x), x.size(2) * x.size(3), groups, weight, bias, epsilon);
+  modulate(affine, scale, shift);
+  return affine_silu(x, affine);
+}
+
+void modulate(const Tensor& affine, const Tensor& scale, const Tensor& shift) {
   if (scale.defined()) {
     affine.mul_((1 + scale.to(at::kFloat)).unsqueeze(1));
     affine.select(1, 1).add_(shift.to(at::kFloat));
   }
-  return affine_silu(x, affine);
 }
 
 Tensor channel_moments(const Tensor& x) {
@@ -205,14 +209,8 @@ Tensor group_norm_affine(const Tensor& moments, int64_t pixels, int groups, cons
   return affine;
 }
 
-Tensor affine_silu(const Tensor& x, const Tensor& affine) {
-  Tensor y = at::empty_like(x);
-  if (x.scalar_type() == at::kFloat) {
-    activate_all<float>(x, affine, y);
-  } else {
-    activate_all<BFloat16>(x, affine, y);
-  }
-  return y;
-}
+Tensor affine_silu(const Tensor& x, const Tensor& affine) { return mapped(x, affine, true); }
+
+Tensor affine_map(const Tensor& x, const Tensor& affine) { return mapped(x, affine, false); }
 
 }  // namespace longhand

@@ -29,8 +29,12 @@ at::Tensor channel_moments(const at::Tensor& x);
 /// float32 [batch, 2, channels].
 at::Tensor group_norm_affine(const at::Tensor& moments, std::int64_t pixels, int groups,
                              const at::Tensor& weight, const at::Tensor& bias, double epsilon);
+/// What group_norm_affine() answers, followed by · (1 + scale) + shift, where these are defined.
+void modulate(const at::Tensor& affine, const at::Tensor& scale, const at::Tensor& shift);
 /// silu(x · scale + shift) of x [batch, channels, h, w], channels-last, and affine [batch, 2,
 /// channels].
 at::Tensor affine_silu(const at::Tensor& x, const at::Tensor& affine);
+/// The same without the silu.
+at::Tensor affine_map(const at::Tensor& x, const at::Tensor& affine);
 
 }  // namespace longhand

@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "nn/flash_attention.h"
 #include "nn/fused.h"
+#include "nn/trained_norm.h"
 
 namespace longhand {
 namespace {
@@ -53,7 +54,8 @@ GroupNorm::GroupNorm(const Scope& scope, int groups, int channels, double epsilo
       epsilon(epsilon) {}
 
 Tensor GroupNorm::forward(const Tensor& x) const {
-  return at::group_norm(x, groups, weight, bias, epsilon);
+  return trained(x) ? trained_group_norm(x, groups, weight, bias, epsilon, AfterNorm::nothing)
+                    : at::group_norm(x, groups, weight, bias, epsilon);
 }
 
 bool GroupNorm::fused(const Tensor& x) const {
@@ -61,11 +63,22 @@ bool GroupNorm::fused(const Tensor& x) const {
          !wants_gradient(x) && !wants_gradient(weight);
 }
 
+bool GroupNorm::trained(const Tensor& x) const {
+  return wants_gradient(weight) && fuses(x, x.size(1)) && x.scalar_type() == weight.scalar_type() &&
+         x.is_contiguous(at::MemoryFormat::ChannelsLast);
+}
+
 Tensor GroupNorm::activated(const Tensor& x) const {
+  if (trained(x)) {
+    return trained_group_norm(x, groups, weight, bias, epsilon, AfterNorm::silu);
+  }
   return fused(x) ? group_norm_silu(x, groups, weight, bias, epsilon) : at::silu(forward(x));
 }
 
 Tensor GroupNorm::activated(const Tensor& x, const Tensor& scale, const Tensor& shift) const {
+  if (trained(x)) {
+    return trained_group_norm(x, groups, weight, bias, epsilon, AfterNorm::silu, scale, shift);
+  }
   if (fused(x)) {
     return group_norm_silu(x, groups, weight, bias, epsilon, scale, shift);
   }

@@ -1,12 +1,13 @@
-// Trains an AutoencoderTiny on pieces of scenes: reconstruction in differences at four scales, of
-// brightness and, with more weight, of colour. The latents are kept small and a little noise is
-// added to them, so that near latents decode to near pictures, as a denoiser needs. Or its decoder
-// alone, for latents that stay as they are, as Stability AI's sd-vae-ft-mse was made: what was
-// trained on the latents need not be trained again.
+// Trains an AutoencoderTiny or an AutoencoderKL on pieces of scenes: reconstruction in differences
+// at four scales, of brightness and, with more weight, of colour. The latents are kept small and a
+// little noise is added to them, so that near latents decode to near pictures, as a denoiser needs.
+// Or its decoder alone, for latents that stay as they are, as Stability AI's sd-vae-ft-mse was
+// made: what was trained on the latents need not be trained again.
+#include <cmath>
 #include <memory>
 
 #include "core/error.h"
-#include "models/autoencoder_tiny.h"
+#include "models/autoencoder.h"
 #include "models/checkpoint_files.h"
 #include "models/config.h"
 #include "nn/pictures.h"
@@ -22,6 +23,7 @@ using at::Tensor;
 struct AutoencoderRecipe {
   explicit AutoencoderRecipe(const nlohmann::json& config)
       : model(config_value(config, "config", nlohmann::json::object())),
+        start(config_value<std::string>(config, "start", "")),
         encoder(config_value<std::string>(config, "encoder", "")),
         crop(config_value(config, "crop", 64)),
         latent_noise(config_value(config, "latent_noise", 0.1)),
@@ -29,6 +31,7 @@ struct AutoencoderRecipe {
         coarse_weight(config_value(config, "coarse_weight", 4.0)) {}
 
   nlohmann::json model;
+  fs::path start;        // weights to go on from; "": none
   fs::path encoder;      // an autoencoder's folder whose encoder is kept; "": both are trained
   int crop;              // pixels a side; steps count for more than pixels
   double latent_noise;   // standard deviation
@@ -65,18 +68,29 @@ Tensor reconstruction_loss(const Tensor& answer, const Tensor& pictures, double 
 
 bool of_encoder(const std::string& name) { return name.starts_with("encoder."); }
 
+/// Training sees latents as the encoder makes them; the scale is measured at the end.
+nlohmann::json unscaled(nlohmann::json config) {
+  config["scaling_factor"] = 1.0;
+  return config;
+}
+
 /// An autoencoder whose encoder is kept.
 struct KeptEncoder {
   explicit KeptEncoder(const fs::path& folder, at::ScalarType dtype)
-      : config(read_config(folder / "config.json")),
-        files(weight_files(folder, "diffusion_pytorch_model")),
-        weights(Weights::mapped(files, dtype)),
-        model(weights, AutoencoderTinyConfig::from_json(config)) {}
+      : config(read_config(folder / "config.json")) {
+    const auto files = weight_files(folder, "diffusion_pytorch_model");
+    weights = Weights::mapped(files, dtype);
+    model = make_autoencoder(unscaled(config), weights, folder.string());
+    for (const fs::path& file : files) {
+      tensors.merge(load_tensors(file));
+    }
+    std::erase_if(tensors, [](const auto& each) { return !of_encoder(each.first); });
+  }
 
   nlohmann::json config;
-  std::vector<fs::path> files;
-  Weights weights;
-  AutoencoderTiny model;
+  Weights weights = Weights::shapes();
+  std::unique_ptr<const Autoencoder> model;
+  TensorMap tensors;  // the encoder's, by name
 };
 
 class AutoencoderTraining {
@@ -89,7 +103,12 @@ class AutoencoderTraining {
                                    : std::make_unique<const KeptEncoder>(own_.encoder, dtype_)),
         world_(recipe.world),
         weights_(Weights::fresh(recipe.seed)),
-        model_(weights_, config()) {
+        model_(make_autoencoder(unscaled(own_.model), weights_, "the recipe's config")) {
+    check_encoder();
+    fix_variance();
+    if (!own_.start.empty()) {
+      weights_.start_from(own_.start);
+    }
     if (own_.crop % 8 != 0 || own_.crop < 8 || own_.crop > recipe.resolution) {
       fail(Kind::corrupt, "crop is {}; expected a multiple of 8 up to the resolution, {}",
            own_.crop, recipe.resolution);
@@ -110,7 +129,7 @@ class AutoencoderTraining {
   double forward_backward(const Tensor& pictures) const {
     const Tensor latents = encode(pictures);
     const Tensor noisy = latents + own_.latent_noise * ranks::noise_like(latents);
-    Tensor loss = reconstruction_loss(model_.decode(noisy), pictures, own_.coarse_weight);
+    Tensor loss = reconstruction_loss(model_->pictures_of(noisy), pictures, own_.coarse_weight);
     if (!kept_) {
       loss = loss + own_.latent_weight * latents.to(at::kFloat).square().mean();
     }
@@ -122,7 +141,7 @@ class AutoencoderTraining {
   Review review() const {
     const c10::AutoGradMode no_grad(false);
     const Tensor pictures = whole_scenes(std::int64_t{1} << 41);
-    const Tensor answers = model_.decode(encode(pictures));
+    const Tensor answers = model_->pictures_of(encode(pictures));
     std::vector<Image> pairs;
     for (std::int64_t i = 0; i < pictures.size(0); ++i) {
       pairs.push_back(tensor_to_picture(pictures[i]));
@@ -135,17 +154,10 @@ class AutoencoderTraining {
 
   void write_model(Optimizer& optimizer, const fs::path& model) const {
     nlohmann::json config = own_.model;
-    config["_class_name"] = "AutoencoderTiny";
     TensorMap tensors = optimizer.averaged();
     if (kept_) {
       config["scaling_factor"] = kept_->config.at("scaling_factor");
-      for (const fs::path& file : kept_->files) {
-        for (const auto& [name, tensor] : load_tensors(file)) {
-          if (of_encoder(name)) {
-            tensors[name] = tensor;
-          }
-        }
-      }
+      tensors.insert(kept_->tensors.begin(), kept_->tensors.end());
     } else {
       const Optimizer::UseAverage averaged(optimizer);
       config["scaling_factor"] = measure_scaling();
@@ -155,26 +167,41 @@ class AutoencoderTraining {
   }
 
  private:
-  AutoencoderTinyConfig config() const {
-    auto config = AutoencoderTinyConfig::from_json(own_.model);
-    if (kept_) {
-      const auto kept = AutoencoderTinyConfig::from_json(kept_->config);
-      if (config.encoder_block_out_channels != kept.encoder_block_out_channels ||
-          config.num_encoder_blocks != kept.num_encoder_blocks ||
-          config.latent_channels != kept.latent_channels) {
-        fail(Kind::corrupt, "{}: its encoder is not that of the recipe's config",
-             own_.encoder.string());
+  /// A kept encoder is that of the recipe's config.
+  void check_encoder() const {
+    for (const auto& [name, tensor] : kept_ ? weights_.parameters() : TensorMap()) {
+      const auto kept = kept_->tensors.find(name);
+      if (of_encoder(name) &&
+          (kept == kept_->tensors.end() || kept->second.sizes() != tensor.sizes())) {
+        fail(Kind::corrupt, "{}: its encoder is not that of the recipe's config ({})",
+             own_.encoder.string(), name);
       }
     }
-    return config;
+  }
+
+  /// AutoencoderKL's encoder also answers with its latents' log-variance: not learnt, but that of
+  /// the noise that they are trained with.
+  void fix_variance() {
+    if (kept_ || config_value<std::string>(own_.model, "_class_name", "") != "AutoencoderKL") {
+      return;
+    }
+    if (config_value(own_.model, "use_quant_conv", true)) {
+      fail(Kind::corrupt, "an AutoencoderKL is trained with \"use_quant_conv\": false");
+    }
+    const c10::AutoGradMode no_grad(false);
+    const auto log_variance_of = [&](const char* name) {
+      return weights_.parameters().at(name).chunk(2, 0)[1];
+    };
+    log_variance_of("encoder.conv_out.weight").zero_();
+    log_variance_of("encoder.conv_out.bias").fill_(2 * std::log(own_.latent_noise));
   }
 
   Tensor encode(const Tensor& pictures) const {
     if (!kept_) {
-      return model_.encode(pictures);
+      return model_->latents_of(pictures);
     }
     const c10::AutoGradMode no_grad(false);
-    return kept_->model.encode(pictures);
+    return kept_->model->latents_of(pictures);
   }
 
   /// A part of the step's batch of scenes, [count, 3, side, side]; side 0: whole pictures, else a
@@ -202,7 +229,8 @@ class AutoencoderTraining {
     const c10::AutoGradMode no_grad(false);
     std::vector<Tensor> latents;
     for (int i = 0; i < 32; ++i) {
-      latents.push_back(model_.encode(whole_scenes((std::int64_t{1} << 40) + i)).to(at::kFloat));
+      latents.push_back(
+          model_->latents_of(whole_scenes((std::int64_t{1} << 40) + i)).to(at::kFloat));
     }
     return 1.0 / at::cat(latents).std().item<double>();
   }
@@ -213,7 +241,7 @@ class AutoencoderTraining {
   std::unique_ptr<const KeptEncoder> kept_;
   World world_;
   Weights weights_;
-  AutoencoderTiny model_;
+  std::unique_ptr<const Autoencoder> model_;
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "models/config.h"
 #include "nn/dtype.h"
 #include "train/captions.h"
+#include "train/kept_drawings.h"
 #include "train/learning.h"
 #include "train/ranks.h"
 #include "train/recipe.h"
@@ -56,6 +57,7 @@ class CaptionerTraining {
         world_(recipe.world),
         captions_(world_, recipe.config, own_.scenes),
         latents_(kept_latents(own_.latents, *vae_, world_, recipe, own_.scenes, dtype_)),
+        drawings_(recipe, *vae_, own_.latents, dtype_),
         held_back_(world_, recipe.seed, held_back_count),
         held_back_latents_(held_back_.latents(*vae_, recipe.resolution, dtype_)) {
     take_image_encoder();
@@ -79,6 +81,12 @@ class CaptionerTraining {
     std::vector<Tensor> latents;
     std::vector<CaptionMix::Drawn> captions;
     for (int i = 0; i < recipe_.batch; ++i) {
+      if (random.chance(drawings_.share())) {
+        const std::int64_t number = drawings_.draw(random);
+        captions.push_back({"alt", drawings_[number].alt_text(random)});
+        latents.push_back(drawings_.latents(number));
+        continue;
+      }
       const std::int64_t index = random.below(static_cast<int>(own_.scenes));
       const Scene scene = numbered_scene(world_, recipe_.seed, index);
       captions.push_back(captions_.draw(scene, index, random));
@@ -199,6 +207,7 @@ class CaptionerTraining {
   World world_;
   CaptionMix captions_;
   Tensor latents_;  // of the scenes that are trained on
+  KeptDrawings drawings_;
   HeldBackScenes held_back_;
   Tensor held_back_latents_;
 };

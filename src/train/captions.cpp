@@ -17,6 +17,37 @@ std::string caption_of(const World& world, const Scene& scene, const std::string
                            : world.descriptive_caption(scene, random);
 }
 
+Scene told_otherwise(const World& world, Scene scene, Random& random) {
+  Figure& first = scene.figures[0];
+  const int count = static_cast<int>(scene.figures.size());
+  Figure& any = scene.figures[static_cast<std::size_t>(random.below(count))];
+  switch (random.below(count > 1 ? 6 : 4)) {
+    case 0:
+      // Words stand on signs alone: what a sign says is what makes it another.
+      if (any.text.empty()) {
+        any.thing = random.pick(world.things());
+      } else {
+        any.text = random.pick(world.words());
+      }
+      break;
+    case 1:
+      any.colour = random.pick(World::colours());
+      break;
+    case 2:
+      any.count = 1 + random.below(4);
+      break;
+    case 3:
+      scene.place = random.pick(world.places());
+      break;
+    case 4:
+      std::swap(first.colour, scene.figures[1].colour);
+      break;
+    default:
+      std::swap(first, scene.figures[1]);
+  }
+  return scene;
+}
+
 CaptionMix::CaptionMix(const World& world, const nlohmann::json& recipe, std::int64_t scenes)
     : world_(world),
       shares_(config_value<std::map<std::string, double>>(
@@ -70,6 +101,21 @@ CaptionMix::Drawn CaptionMix::draw(const Scene& scene, std::int64_t number, Rand
   const auto written = written_.find(kind);
   return {kind, written == written_.end() ? caption_of(world_, scene, kind, random)
                                           : written->second[static_cast<std::size_t>(number)]};
+}
+
+std::string CaptionMix::wrong(const Scene& scene, const Drawn& right, Random& random) const {
+  const auto seed = random();
+  const auto caption = [&](const Scene& of) {
+    Random phrasing({seed});
+    return caption_of(world_, of, right.kind, phrasing);
+  };
+  const std::string as_it_is = caption(scene);
+  std::string other = as_it_is;
+  // What a short caption leaves out makes no difference to it.
+  for (int tries = 0; tries < 32 && (other == as_it_is || other == right.caption); ++tries) {
+    other = caption(told_otherwise(world_, scene, random));
+  }
+  return other;
 }
 
 std::vector<std::string> HeldBackScenes::captions(bool of_other_figures) const {

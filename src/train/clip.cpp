@@ -10,6 +10,7 @@
 #include "pipeline/text_encoder.h"
 #include "text/clip_tokenizer.h"
 #include "train/captions.h"
+#include "train/kept_drawings.h"
 #include "train/learning.h"
 #include "train/ranks.h"
 #include "train/recipe.h"
@@ -29,16 +30,21 @@ struct ClipRecipe {
       : text(config_value(recipe.config, "text_encoder", json::object())),
         vision(config_value(recipe.config, "image_encoder", json::object())),
         latents(config_value(recipe.config, "latents", (recipe.out / "latents").string())),
-        scenes(config_value<std::int64_t>(recipe.config, "scenes", 10000)) {}
+        start(config_value<std::string>(recipe.config, "start", "")),
+        scenes(config_value<std::int64_t>(recipe.config, "scenes", 10000)),
+        hard_negatives(config_value(recipe.config, "hard_negatives", false)) {}
 
   json text, vision;
   fs::path latents;
+  fs::path start;  // an earlier run's folder, to go on from; "": none
   std::int64_t scenes;
+  bool hard_negatives;  // each picture is also to be told from a caption wrong in one thing
 };
 
 struct Batch {
   Tensor latents;  // [batch, channels, h, w]
   Tensor ids;      // [batch, length]
+  Tensor wrong;    // [batch, length], or undefined: captions wrong in one thing
 };
 
 Tensor normalized(const Tensor& embeds) {
@@ -61,8 +67,15 @@ class ClipTraining {
         world_(recipe.world),
         captions_(world_, recipe.config, own_.scenes),
         latents_(kept_latents(own_.latents, *vae_, world_, recipe, own_.scenes, dtype_)),
+        drawings_(recipe, *vae_, own_.latents, dtype_),
         held_back_(world_, recipe.seed, held_back),
-        held_back_latents_(held_back_.latents(*vae_, recipe.resolution, dtype_)) {}
+        held_back_latents_(held_back_.latents(*vae_, recipe.resolution, dtype_)),
+        held_back_wrong_(ids_of(wrong_descriptions())) {
+    if (!own_.start.empty()) {
+      text_weights_.start_from(own_.start / "text_encoder" / "model.safetensors");
+      vision_weights_.start_from(own_.start / "image_encoder" / "model.safetensors");
+    }
+  }
 
   std::map<std::string, Tensor> parameters() const {
     std::map<std::string, Tensor> all = {{"logit_scale", logit_scale_}};
@@ -78,33 +91,50 @@ class ClipTraining {
   /// This rank's part of a step's pictures and captions.
   Batch batch(std::int64_t step) const {
     Random random({recipe_.seed, 2, static_cast<std::uint64_t>(step)});
-    std::vector<std::string> captions;
+    std::vector<std::string> captions, wrong;
     std::vector<Tensor> latents;
     for (int i = 0; i < recipe_.batch; ++i) {
+      if (random.chance(drawings_.share())) {
+        const std::int64_t number = drawings_.draw(random);
+        captions.push_back(drawings_[number].alt_text(random));
+        wrong.push_back(drawings_[drawings_.draw(random)].alt_text(random));
+        latents.push_back(drawings_.latents(number));
+        continue;
+      }
       const std::int64_t index = random.below(static_cast<int>(own_.scenes));
       const Scene scene = numbered_scene(world_, recipe_.seed, index);
-      captions.push_back(captions_.draw(scene, index, random).caption);
+      const CaptionMix::Drawn right = captions_.draw(scene, index, random);
+      captions.push_back(right.caption);
+      if (own_.hard_negatives) {
+        wrong.push_back(captions_.wrong(scene, right, random));
+      }
       latents.push_back(latents_[index]);
     }
     const ranks::Part part = ranks::part_of(recipe_.batch);
-    return {part.of(at::stack(latents)), part.of(ids_of(captions))};
+    return {part.of(at::stack(latents)), part.of(ids_of(captions)),
+            own_.hard_negatives ? part.of(ids_of(wrong)) : Tensor()};
   }
 
   /// The symmetric cross-entropy of which caption belongs to which picture, of this rank's rows
-  /// among all ranks'. The mean over ranks is the joined batch's.
+  /// among all ranks'. The mean over ranks is the joined batch's. Wrong captions belong to none.
   double forward_backward(const Batch& batch) const {
     const Tensor images = images_of(batch.latents), texts = texts_of(batch.ids);
     const Tensor scale = logit_scale_.to(at::kFloat).exp().clamp_max(highest_scale);
-    const auto all = ranks::gather(at::stack({images, texts}, 1)).unbind(1);
+    std::vector<Tensor> rows = {images, texts};
+    if (batch.wrong.defined()) {
+      rows.push_back(texts_of(batch.wrong));
+    }
+    const auto all = ranks::gather(at::stack(rows, 1)).unbind(1);
+    const Tensor captions = batch.wrong.defined() ? at::cat({all[1], all[2]}) : all[1];
     const Tensor own = ranks::part_of(recipe_.batch).of(at::arange(recipe_.batch, at::kLong));
-    const Tensor loss = 0.5 * (at::cross_entropy_loss(scale * images.matmul(all[1].t()), own) +
+    const Tensor loss = 0.5 * (at::cross_entropy_loss(scale * images.matmul(captions.t()), own) +
                                at::cross_entropy_loss(scale * texts.matmul(all[0].t()), own));
     loss.backward();
     return loss.item<double>();
   }
 
   /// On scenes that are not trained on: how often a picture's own caption is the nearest of all,
-  /// and nearer than one that names another thing.
+  /// and nearer than one that names another thing, and one that is wrong in one thing.
   Review review() const {
     const c10::AutoGradMode no_grad(false);
     const Tensor images = images_of(held_back_latents_);
@@ -112,9 +142,18 @@ class ClipTraining {
     const Tensor other = texts_of(ids_of(held_back_.captions(true)));
     const Tensor nearest = images.matmul(own.t()).argmax(1);
     const Tensor found = nearest == at::arange(nearest.size(0));
-    const Tensor told = (images * own).sum(1) > (images * other).sum(1);
+    const auto told_from = [&](const Tensor& others) {
+      return (images * own).sum(1) > (images * others).sum(1);
+    };
     const auto share = [](const Tensor& hits) { return hits.to(at::kFloat).mean().item<double>(); };
-    return {{}, {{"nearest_of_256", share(found)}, {"told_from_other_figures", share(told)}}};
+    Review review{{},
+                  {{"nearest_of_256", share(found)},
+                   {"told_from_other_figures", share(told_from(other))},
+                   {"told_from_wrong", share(told_from(texts_of(held_back_wrong_)))}}};
+    if (!drawings_.held_back().empty()) {
+      review_drawings(review);
+    }
+    return review;
   }
 
   /// Both encoders, in the run's folder: a model whose UNet was trained on another CLIP must not
@@ -137,8 +176,50 @@ class ClipTraining {
   }
 
  private:
+  /// Of how many drawings that are held back their title is the nearest, or among the ten nearest,
+  /// of all such titles. One title of several drawings counts as each one's.
+  void review_drawings(Review& review) const {
+    std::vector<std::string> titles;
+    std::vector<Tensor> latents;
+    for (const std::int64_t number : drawings_.held_back()) {
+      titles.push_back(drawings_[number].title);
+      latents.push_back(drawings_.latents(number));
+    }
+    const Tensor scores = images_of(at::stack(latents)).matmul(texts_of(ids_of(titles)).t());
+    const auto nearest = std::get<1>(scores.topk(std::min<std::int64_t>(10, scores.size(1)), 1));
+    double first = 0, tenth = 0;
+    for (std::int64_t i = 0; i < nearest.size(0); ++i) {
+      for (std::int64_t rank = 0; rank < nearest.size(1); ++rank) {
+        if (titles[static_cast<std::size_t>(nearest[i][rank].item<std::int64_t>())] ==
+            titles[static_cast<std::size_t>(i)]) {
+          first += rank == 0 ? 1 : 0;
+          tenth += 1;
+          break;
+        }
+      }
+    }
+    const double count = static_cast<double>(titles.size());
+    review.figures["drawings"] = count;
+    review.figures["drawing_nearest"] = first / count;
+    review.figures["drawing_among_ten"] = tenth / count;
+  }
+
+  std::vector<std::string> wrong_descriptions() const {
+    Random random({recipe_.seed, 3});
+    const auto right = held_back_.captions(false);
+    std::vector<std::string> wrong;
+    for (int i = 0; i < held_back_.count(); ++i) {
+      wrong.push_back(captions_.wrong(held_back_.scene(i),
+                                      {"descriptive", right[static_cast<std::size_t>(i)]}, random));
+    }
+    return wrong;
+  }
+
+  /// As long as the longest: what follows the end changes nothing before it.
   Tensor ids_of(const std::vector<std::string>& captions) const {
-    return caption_ids(captions, text_.config(), ClipTokenizer::end_of_text);
+    constexpr int end = ClipTokenizer::end_of_text;
+    const Tensor ids = caption_ids(captions, text_.config(), end);
+    return ids.narrow(1, 0, (ids == end).to(at::kByte).argmax(1).max().item<std::int64_t>() + 1);
   }
   Tensor images_of(const Tensor& latents) const {
     return normalized(vision_.forward(latents.to(dtype_)).image_embeds);
@@ -157,8 +238,10 @@ class ClipTraining {
   World world_;
   CaptionMix captions_;
   Tensor latents_;  // of the scenes that are trained on
+  KeptDrawings drawings_;
   HeldBackScenes held_back_;
   Tensor held_back_latents_;
+  Tensor held_back_wrong_;  // ids of their descriptions, wrong in one thing each
 };
 
 }  // namespace

@@ -18,38 +18,53 @@ fs::path shard_path(const fs::path& folder, std::int64_t shard) {
   return folder / fmt::format("{:05}.safetensors", shard);
 }
 
-/// Encodes what shards are not there.
+/// Those that are not there, dealt out to the ranks.
+std::vector<std::int64_t> own_missing_shards(const fs::path& folder, std::int64_t shards) {
+  std::vector<std::int64_t> missing;
+  for (std::int64_t shard = 0; shard < shards; ++shard) {
+    if (!fs::exists(shard_path(folder, shard))) {
+      missing.push_back(shard);
+    }
+  }
+  ranks::barrier();  // all ranks have looked before one writes
+  std::vector<std::int64_t> own;
+  for (std::size_t i = ranks::rank(); i < missing.size(); i += ranks::size()) {
+    own.push_back(missing[i]);
+  }
+  return own;
+}
+
+/// Encodes this rank's part of the shards that are not there.
 void make_shards(const fs::path& folder, const Autoencoder& vae, const World& world,
                  const Recipe& recipe, std::int64_t shards, at::ScalarType dtype) {
-  const nlohmann::json about = {
-      {"world", recipe.world}, {"seed", recipe.seed}, {"resolution", recipe.resolution}};
-  claim_folder(folder / "latents.json", about.dump());
-  std::int64_t done = 0;
-  while (done < shards && fs::exists(shard_path(folder, done))) {
-    ++done;
-  }
-  if (done == shards) {
+  const std::vector<std::int64_t> own = own_missing_shards(folder, shards);
+  if (own.empty()) {
     return;
   }
+  constexpr std::int64_t batches = shard_size / encode_batch;
+  const std::int64_t own_batches = std::ssize(own) * batches;
   Loader<at::Tensor> loader(
       [&](std::int64_t batch) {
+        // The loader runs ahead of the last batch, too.
+        const std::int64_t shard = own[std::min(batch, own_batches - 1) / batches];
         std::vector<at::Tensor> pictures;
         for (std::int64_t i = 0; i < encode_batch; ++i) {
-          const Scene scene = numbered_scene(world, recipe.seed, batch * encode_batch + i);
+          const Scene scene = numbered_scene(
+              world, recipe.seed, shard * shard_size + batch % batches * encode_batch + i);
           pictures.push_back(picture_to_tensor(world.draw(scene, recipe.resolution)));
         }
         return at::stack(pictures).to(dtype).contiguous(at::MemoryFormat::ChannelsLast);
       },
-      done * (shard_size / encode_batch));
-  Progress progress("encoding", "pictures", shards * shard_size, done * shard_size);
-  for (; done < shards; ++done) {
+      0);
+  Progress progress("encoding", "pictures", own_batches * encode_batch, 0);
+  for (const std::int64_t shard : own) {
     std::vector<at::Tensor> parts;
-    for (std::int64_t i = 0; i < shard_size / encode_batch; ++i) {
+    for (std::int64_t i = 0; i < batches; ++i) {
       throw_if_interrupted();
       parts.push_back(vae.latents_of(loader.next()));
       progress.advance(encode_batch);
     }
-    save_tensors(shard_path(folder, done), {{"latents", at::cat(parts)}}, at::kBFloat16);
+    save_tensors(shard_path(folder, shard), {{"latents", at::cat(parts)}}, at::kBFloat16);
   }
 }
 
@@ -65,8 +80,11 @@ at::Tensor kept_latents(const fs::path& folder, const Autoencoder& vae, const Wo
   const c10::AutoGradMode no_grad(false);
   const std::int64_t shards = (count + shard_size - 1) / shard_size;
   if (ranks::rank() == 0) {
-    make_shards(folder, vae, world, recipe, shards, dtype);
+    const nlohmann::json about = {
+        {"world", recipe.world}, {"seed", recipe.seed}, {"resolution", recipe.resolution}};
+    claim_folder(folder / "latents.json", about.dump());
   }
+  make_shards(folder, vae, world, recipe, shards, dtype);
   ranks::barrier();
   std::vector<at::Tensor> all;
   for (std::int64_t shard = 0; shard < shards; ++shard) {

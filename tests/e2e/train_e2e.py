@@ -20,6 +20,7 @@ from support import BINARY, ROOT, Case
 
 OPTIMIZER = {"learning_rate": 1e-3, "final_learning_rate": 1e-4, "warmup_steps": 10, "ema_decay": 0.9}
 AUTOENCODER = {
+    "_class_name": "AutoencoderTiny",
     "encoder_block_out_channels": [8] * 4, "decoder_block_out_channels": [8] * 4, "num_encoder_blocks": [1] * 4,
     "num_decoder_blocks": [1] * 4, "latent_channels": 4, "act_fn": "relu"}
 TEXT = {
@@ -247,6 +248,21 @@ class Decoder(Training):
         self.assertEqual(after["decoder.layers.0.weight"].shape[0], 12)
         other = AUTOENCODER | {"encoder_block_out_channels": [12] * 4}
         self.refused(4, "its encoder is not that of", "train", self.recipe("autoencoder", "other", 2, encoder=str(vae), config=other))
+
+
+class VariationalAutoencoder(Training):
+    CONFIG = {"_class_name": "AutoencoderKL", "block_out_channels": [16, 16], "latent_channels": 4, "norm_num_groups": 4,
+              "down_block_types": ["DownEncoderBlock2D"] * 2, "up_block_types": ["UpDecoderBlock2D"] * 2,
+              "mid_block_add_attention": False, "use_quant_conv": False, "use_post_quant_conv": False}
+
+    def test_its_variance_is_that_of_the_noise(self):
+        """What it answers of its latents' spread is what they were trained with, and diffusers reads the same of it."""
+        self.longhand("train", self.recipe("autoencoder", "kl", 3, config=self.CONFIG, latent_noise=0.2))
+        vae = diffusers.AutoencoderKL.from_pretrained(self.folder / "model/vae")
+        posterior = vae.encode(torch.rand(2, 3, 32, 32) * 2 - 1).latent_dist
+        numpy.testing.assert_allclose(posterior.std.detach().numpy(), 0.2, rtol=0.01)
+        self.assertGreater(posterior.mean.std().item(), 0)
+        self.refused(4, '"use_quant_conv": false', "train", self.recipe("autoencoder", "quant", 3, config=self.CONFIG | {"use_quant_conv": True}))
 
 
 class Smoke(Training):

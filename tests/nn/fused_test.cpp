@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "nn/layers.h"
+#include "nn/trained_norm.h"
 
 using namespace longhand;
 
@@ -12,6 +13,11 @@ namespace {
 double relative_error(const Tensor& answer, const Tensor& exact) {
   REQUIRE(answer.sizes() == exact.sizes());
   return ((answer.to(at::kDouble) - exact).abs() / (exact.abs() + 1e-3)).max().item<double>();
+}
+
+double relative_to_largest(const Tensor& answer, const Tensor& exact) {
+  REQUIRE(answer.sizes() == exact.sizes());
+  return ((answer.to(at::kDouble) - exact).abs().max() / exact.abs().max()).item<double>();
 }
 
 /// The last digit of a type, and what float32 loses on the way.
@@ -65,6 +71,53 @@ TEST_CASE("group_norm_silu") {
       CHECK(at::allclose(wide(modulated),
                          at::silu(normed * (1 + over_map(scale)) + over_map(shift)),
                          tolerance(dtype), tolerance(dtype) / 4));
+    }
+  }
+}
+
+TEST_CASE("trained_group_norm: values and gradients") {
+  at::manual_seed(3);
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    for (const auto& [size, groups, channels] : {std::array{1, 1, 16}, {5, 32, 64}, {33, 8, 48}}) {
+      for (const bool silu : {true, false}) {
+        for (const bool modulated : {true, false}) {
+          CAPTURE(channels);
+          CAPTURE(silu);
+          CAPTURE(modulated);
+          std::vector<Tensor> narrow = {(at::randn({2, channels, size, size + 2}) * 2 + 1)
+                                            .to(dtype)
+                                            .contiguous(at::MemoryFormat::ChannelsLast),
+                                        at::randn({channels}).to(dtype),
+                                        at::randn({channels}).to(dtype)};
+          if (modulated) {
+            narrow.push_back(at::randn({2, channels}).to(dtype));
+            narrow.push_back(at::randn({2, channels}).to(dtype));
+          }
+          std::vector<Tensor> wide;
+          for (Tensor& each : narrow) {
+            wide.push_back(each.to(at::kDouble).requires_grad_(true));
+            each.requires_grad_(true);
+          }
+          const Tensor y = trained_group_norm(narrow[0], groups, narrow[1], narrow[2], 1e-5,
+                                              silu ? AfterNorm::silu : AfterNorm::nothing,
+                                              modulated ? narrow[3] : Tensor(),
+                                              modulated ? narrow[4] : Tensor());
+          Tensor exact = at::group_norm(wide[0], groups, wide[1], wide[2], 1e-5);
+          if (modulated) {
+            exact =
+                exact * (1 + wide[3].unsqueeze(2).unsqueeze(3)) + wide[4].unsqueeze(2).unsqueeze(3);
+          }
+          exact = silu ? at::silu(exact) : exact;
+          CHECK(relative_to_largest(y, exact) < tolerance(dtype));
+          const Tensor gradient = at::randn_like(y);
+          y.backward(gradient);
+          exact.backward(gradient.to(at::kDouble));
+          for (std::size_t i = 0; i < narrow.size(); ++i) {
+            CAPTURE(i);
+            CHECK(relative_to_largest(narrow[i].grad(), wide[i].grad()) < tolerance(dtype));
+          }
+        }
+      }
     }
   }
 }
