@@ -5,7 +5,7 @@
 #include "core/error.h"
 #include "nn/flash_attention.h"
 #include "nn/fused.h"
-#include "nn/trained_norm.h"
+#include "nn/trained.h"
 
 namespace longhand {
 namespace {
@@ -121,8 +121,8 @@ Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, in
 }
 
 Tensor geglu(const Tensor& x) {
-  if (fuses(x, x.size(-1) / 2) && x.is_contiguous() && !wants_gradient(x)) {
-    return gated_gelu(x);
+  if (fuses(x, x.size(-1) / 2) && x.is_contiguous()) {
+    return wants_gradient(x) ? trained_geglu(x) : gated_gelu(x);
   }
   const auto halves = x.chunk(2, -1);
   return halves[0] * at::gelu(halves[1]);

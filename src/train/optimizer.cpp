@@ -6,10 +6,12 @@
 #include <array>
 #include <cmath>
 #include <numbers>
+#include <set>
 
 #include "core/error.h"
 #include "nn/parallel.h"
 #include "nn/weights.h"
+#include "train/muon.h"
 #include "train/ranks.h"
 
 namespace longhand {
@@ -34,30 +36,52 @@ __attribute__((target_clones("avx512f", "avx2", "default"))) void update_part(
   }
 }
 
-/// Muon's parameters: weights that map one layer's channels to the next one's. Vectors, embeddings
-/// and what stands at the model's edges are left to AdamW (Jordan 2024).
-bool is_hidden_matrix(const std::string& name, const at::Tensor& weight) {
-  if (weight.dim() < 2) {
-    return false;
+constexpr std::int64_t part_length = 2048;  // stays in the first cache
+
+/// Muon's momentum, and the direction that is looked ahead in: Nesterov's.
+__attribute__((target_clones("avx512f", "avx2", "default"))) void look_ahead(
+    float clip, float momentum, std::int64_t length, float* gradient, float* moment) {
+  for (std::int64_t i = 0; i < length; ++i) {
+    const float g = gradient[i] * clip;
+    moment[i] += (1 - momentum) * (g - moment[i]);
+    gradient[i] = g + momentum * (moment[i] - g);
   }
-  const auto has = [&](const char* part) { return name.find(part) != std::string::npos; };
-  return !has("embed") && !has("conv_in") && !has("conv_out");
 }
 
-/// The nearest half-orthogonal matrix, about, to a [rows, columns] one: five steps of
-/// Newton-Schulz in bfloat16 with the coefficients of Jordan 2024, scaled so that the root mean
-/// square of its elements is that of AdamW's updates (Liu et al. 2025, equation 4). As
-/// torch.optim.Muon with adjust_lr_fn="match_rms_adamw".
-at::Tensor orthogonalised(const at::Tensor& matrix) {
-  const bool tall = matrix.size(0) > matrix.size(1);
-  at::Tensor x = (tall ? matrix.t() : matrix).to(at::kBFloat16).contiguous();
-  x.div_(at::linalg_vector_norm(x).clamp_min_(1e-7));
-  for (int i = 0; i < 5; ++i) {
-    const at::Tensor gram = x.mm(x.t());
-    x = at::addmm(x, at::addmm(gram, gram, gram, -4.7750, 2.0315), x, 3.4445);
+/// A step in a direction, and the average.
+__attribute__((target_clones("avx512f", "avx2", "default"))) void follow(
+    const Update& u, std::int64_t length, const float* direction, float* master, float* ema) {
+  for (std::int64_t i = 0; i < length; ++i) {
+    master[i] = u.keep * master[i] - u.rate * direction[i];
+    ema[i] += u.average * (master[i] - ema[i]);
   }
-  const auto longer = static_cast<double>(std::max(matrix.size(0), matrix.size(1)));
-  return (tall ? x.t() : x).to(at::kFloat).mul_(0.2 * std::sqrt(longer));
+}
+
+/// Calls body(first, length, part) on parts of `count` numbers, with room for one of them in
+/// float32.
+template <class Body>
+void in_parts(std::int64_t count, const Body& body) {
+  parallel_for(count, [&](std::int64_t begin, std::int64_t end) {
+    std::array<float, part_length> part;
+    for (std::int64_t i = begin; i < end; i += part_length) {
+      body(i, std::min(part_length, end - i), part.data());
+    }
+  });
+}
+
+/// Muon's matrices in the order in which they lie: those of one shape together.
+std::vector<std::string> hidden_matrices(const std::map<std::string, at::Tensor>& parameters) {
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : parameters) {
+    if (is_hidden_matrix(name, tensor)) {
+      names.push_back(name);
+    }
+  }
+  std::ranges::stable_sort(names, {}, [&](const std::string& name) {
+    const at::Tensor& tensor = parameters.at(name);
+    return std::pair(tensor.size(0), tensor.numel());
+  });
+  return names;
 }
 
 }  // namespace
@@ -80,22 +104,35 @@ Optimizer::Optimizer(const std::map<std::string, at::Tensor>& parameters,
                      const OptimizerConfig& config, at::ScalarType compute)
     : config_(config) {
   std::int64_t total = 0;
-  const auto place = [&](bool matrices) {
-    for (const auto& [name, tensor] : parameters) {
-      if (matrices == (config.muon && is_hidden_matrix(name, tensor))) {
-        places_.push_back({name, tensor.sizes().vec(), total});
-        total += tensor.numel();
-      }
-    }
+  std::set<std::string> placed;
+  const auto place = [&](const std::string& name) {
+    const at::Tensor& tensor = parameters.at(name);
+    places_.push_back({name, tensor.sizes().vec(), total});
+    total += tensor.numel();
+    placed.insert(name);
   };
-  place(true);
+  for (const std::string& name :
+       config.muon ? hidden_matrices(parameters) : std::vector<std::string>()) {
+    const at::Tensor& tensor = parameters.at(name);
+    const std::int64_t rows = tensor.size(0), columns = tensor.numel() / rows;
+    if (groups_.empty() || groups_.back().rows != rows || groups_.back().columns != columns) {
+      groups_.push_back({total, 0, rows, columns});
+    }
+    ++groups_.back().count;
+    place(name);
+  }
   matrices_ = total;
-  place(false);
+  for (const auto& [name, tensor] : parameters) {
+    if (!placed.contains(name)) {
+      place(name);
+    }
+  }
   master_ = at::empty({total}, at::kFloat);
   compute_ = at::empty({total}, compute);
   gradient_ = at::zeros({total}, compute);
   moment1_ = at::zeros({total}, at::kFloat);
   moment2_ = at::zeros({total - matrices_}, at::kFloat);
+  direction_ = at::empty({matrices_}, at::kBFloat16);
   for (const Place& place : places_) {
     at::Tensor tensor = parameters.at(place.name);
     const std::int64_t count = tensor.numel();
@@ -137,26 +174,34 @@ double Optimizer::step(std::int64_t step, std::int64_t total_steps) {
 }
 
 /// Jordan 2024, "Muon: an optimizer for hidden layers in neural networks": the momentum, looked
-/// ahead as Nesterov's, made orthogonal.
+/// ahead as Nesterov's, made orthogonal. Two passes over memory, one before and one after that.
 void Optimizer::update_by_muon(double clip, double rate, double average) {
   if (matrices_ == 0) {
     return;
   }
-  const auto own = [&](const at::Tensor& flat) { return flat.narrow(0, 0, matrices_); };
-  const at::Tensor gradient = own(gradient_).to(at::kFloat).mul_(clip);
-  own(moment1_).lerp_(gradient, 1 - config_.muon_momentum);
-  at::Tensor direction = gradient.lerp(own(moment1_), config_.muon_momentum);
-  for (const Place& place : places_) {
-    if (place.offset >= matrices_) {
-      break;
-    }
-    const std::int64_t count = c10::multiply_integers(place.shape);
-    at::Tensor matrix = direction.narrow(0, place.offset, count).view({place.shape[0], -1});
-    matrix.copy_(orthogonalised(matrix));
-  }
-  own(master_).mul_(1 - rate * config_.weight_decay).sub_(direction, rate);
-  own(ema_).lerp_(own(master_), average);
-  own(gradient_).zero_();
+  auto* direction = direction_.mutable_data_ptr<at::BFloat16>();
+  auto* moment = moment1_.mutable_data_ptr<float>();
+  AT_DISPATCH_FLOATING_TYPES_AND2(
+      at::kBFloat16, at::kHalf, gradient_.scalar_type(), "Optimizer::update_by_muon", [&] {
+        auto* gradient = gradient_.mutable_data_ptr<scalar_t>();
+        in_parts(matrices_, [&](std::int64_t i, std::int64_t length, float* part) {
+          std::copy_n(gradient + i, length, part);
+          std::fill_n(gradient + i, length, scalar_t(0));
+          look_ahead(static_cast<float>(clip), static_cast<float>(config_.muon_momentum), length,
+                     part, moment + i);
+          std::copy_n(part, length, direction + i);
+        });
+      });
+  orthogonalise(direction_, groups_);
+  Update update{};
+  update.rate = static_cast<float>(rate);
+  update.keep = static_cast<float>(1 - rate * config_.weight_decay);
+  update.average = static_cast<float>(average);
+  auto *master = master_.mutable_data_ptr<float>(), *ema = ema_.mutable_data_ptr<float>();
+  in_parts(matrices_, [&](std::int64_t i, std::int64_t length, float* part) {
+    std::copy_n(direction + i, length, part);
+    follow(update, length, part, master + i, ema + i);
+  });
 }
 
 void Optimizer::update_by_adamw(double clip, double rate, double average) {
@@ -177,14 +222,10 @@ void Optimizer::update_by_adamw(double clip, double rate, double average) {
         auto* moment1 = moment1_.mutable_data_ptr<float>() + matrices_;
         auto* moment2 = moment2_.mutable_data_ptr<float>();
         auto* ema = ema_.mutable_data_ptr<float>() + matrices_;
-        parallel_for(size() - matrices_, [&](std::int64_t begin, std::int64_t end) {
-          std::array<float, 2048> part;  // of the gradient, as float32: stays in the first cache
-          for (std::int64_t i = begin; i < end; i += std::ssize(part)) {
-            const std::int64_t length = std::min<std::int64_t>(std::ssize(part), end - i);
-            std::copy_n(gradient + i, length, part.data());
-            std::fill_n(gradient + i, length, scalar_t(0));
-            update_part(update, length, part.data(), master + i, moment1 + i, moment2 + i, ema + i);
-          }
+        in_parts(size() - matrices_, [&](std::int64_t i, std::int64_t length, float* part) {
+          std::copy_n(gradient + i, length, part);
+          std::fill_n(gradient + i, length, scalar_t(0));
+          update_part(update, length, part, master + i, moment1 + i, moment2 + i, ema + i);
         });
       });
 }
@@ -208,13 +249,25 @@ Optimizer::UseAverage::~UseAverage() {
   optimizer_.compute_.copy_(optimizer_.master_);
 }
 
+/// A number that stands for the parameters' names in the order in which they lie.
+at::Tensor Optimizer::order() const {
+  std::uint32_t hash = 2166136261U;  // FNV-1a
+  for (const Place& place : places_) {
+    for (const char letter : place.name + '\n') {
+      hash = (hash ^ static_cast<unsigned char>(letter)) * 16777619U;
+    }
+  }
+  return at::full({1}, static_cast<std::int64_t>(hash), at::kLong);
+}
+
 void Optimizer::save(const fs::path& path) const {
   save_tensors(path,
                {{"master", master_},
                 {"ema", ema_},
                 {"moment1", moment1_},
                 {"moment2", moment2_},
-                {"updates", at::full({1}, updates_, at::kLong)}},
+                {"updates", at::full({1}, updates_, at::kLong)},
+                {"order", order()}},
                at::kFloat);
 }
 
@@ -229,7 +282,14 @@ void Optimizer::load(const fs::path& path) {
     }
     into.copy_(found->second);
   };
-  at::Tensor updates = at::zeros({1}, at::kLong);
+  at::Tensor updates = at::zeros({1}, at::kLong), stored = at::empty_like(order());
+  restore("order", stored);
+  if (!at::equal(stored, order())) {
+    fail(Kind::corrupt,
+         "{} is a checkpoint of a model whose parameters have other names or lie in "
+         "another order; remove it to start anew",
+         path.string());
+  }
   restore("master", master_);
   restore("ema", ema_);
   restore("moment1", moment1_);

@@ -9,6 +9,7 @@
 
 #include "core/files.h"
 #include "nn/torch.h"
+#include "train/muon.h"
 
 namespace longhand {
 
@@ -54,8 +55,8 @@ class Optimizer {
     Optimizer& optimizer_;
   };
 
-  /// All that is needed to go on: "master", "ema", "moment1", "moment2", "updates". Written
-  /// atomically.
+  /// All that is needed to go on: "master", "ema", "moment1", "moment2", "updates", "order".
+  /// Written atomically.
   void save(const fs::path& path) const;
   /// Throws corrupt when the checkpoint is of another model.
   void load(const fs::path& path);
@@ -70,12 +71,15 @@ class Optimizer {
   void update_by_muon(double clip, double rate, double average);
   void update_by_adamw(double clip, double rate, double average);
   std::map<std::string, at::Tensor> named(const at::Tensor& flat) const;
+  at::Tensor order() const;
 
   OptimizerConfig config_;
   std::vector<Place> places_;  // Muon's matrices first
+  std::vector<MatrixGroup> groups_;
   std::int64_t matrices_ = 0;  // elements that are Muon's
   at::Tensor master_, compute_, gradient_, moment1_, ema_;
-  at::Tensor moment2_;  // of what is AdamW's
+  at::Tensor moment2_;    // of what is AdamW's
+  at::Tensor direction_;  // of what is Muon's, during a step
   std::int64_t updates_ = 0;
 };
 

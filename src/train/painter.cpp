@@ -86,7 +86,7 @@ class PainterTraining {
         world_(recipe.world),
         captions_(world_, recipe.config, own_.scenes),
         latents_(kept_latents(own_.latents, *vae_, world_, recipe, own_.scenes, dtype_)),
-        image_embeds_(clip_.image_embeds(latents_)),
+        image_embeds_(clip_.image_embeds_together(latents_)),
         single_(scenes_of_one_thing()),
         held_back_(world_, recipe.seed, held_back_count),
         review_batch_(held_back_batch()),

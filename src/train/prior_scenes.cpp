@@ -22,7 +22,7 @@ PriorScenes::PriorScenes(const Recipe& recipe, at::ScalarType dtype)
       captions_(world_, recipe.config, scenes_) {
   const auto folder = config_value<std::string>(recipe.config, "latents", "");
   const HeldBackScenes held_back(world_, recipe.seed, held_back_count);
-  embeds_ = clip_.image_embeds(kept_latents(folder, *vae_, world_, recipe, scenes_, dtype))
+  embeds_ = clip_.image_embeds_together(kept_latents(folder, *vae_, world_, recipe, scenes_, dtype))
                 .to(at::kFloat);
   held_back_embeds_ =
       clip_.image_embeds(held_back.latents(*vae_, recipe.resolution, dtype)).to(at::kFloat);

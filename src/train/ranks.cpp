@@ -73,12 +73,19 @@ void all_rows(const at::Tensor& rows, at::Tensor& all) {
   check(MPI_Allgather(rows.const_data_ptr(), count, MPI_FLOAT, all.mutable_data_ptr(), count,
                       MPI_FLOAT, MPI_COMM_WORLD));
 }
+void send_to_all(void* data, std::int64_t bytes, int from) {
+  for (std::int64_t done = 0; done < bytes; done += largest_message) {
+    const auto count = static_cast<int>(std::min(largest_message, bytes - done));
+    check(MPI_Bcast(static_cast<char*>(data) + done, count, MPI_BYTE, from, MPI_COMM_WORLD));
+  }
+}
 #else
 Place meet() { return {}; }
 void wait_for_all() {}
 void end() {}
 void sum_in_place(at::Tensor&) {}
 void all_rows(const at::Tensor& rows, at::Tensor& all) { all.copy_(rows); }
+void send_to_all(void*, std::int64_t, int) {}
 #endif
 
 struct Gather : torch::autograd::Function<Gather> {
@@ -131,6 +138,21 @@ void sum(at::Tensor& tensor) {
                         tensor.element_size() >= 4);
   if (size() > 1) {
     sum_in_place(tensor);
+  }
+}
+
+void share(at::Tensor& flat, const std::vector<std::int64_t>& ends) {
+  TORCH_INTERNAL_ASSERT(flat.is_contiguous() && std::ssize(ends) == size() &&
+                        ends.back() <= flat.numel());
+  if (size() == 1) {
+    return;
+  }
+  std::int64_t begin = 0;
+  for (int from = 0; from < size(); ++from) {
+    const std::int64_t end = ends[static_cast<std::size_t>(from)];
+    send_to_all(static_cast<char*>(flat.mutable_data_ptr()) + begin * flat.element_size(),
+                (end - begin) * flat.element_size(), from);
+    begin = end;
   }
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <vector>
 
 #include "nn/torch.h"
 
@@ -22,6 +23,10 @@ void barrier();
 
 /// Sums over ranks, in place: float32 or float64, contiguous.
 void sum(at::Tensor& tensor);
+
+/// Each rank's part of a flat tensor, which it has filled, goes to all: a part ends at the rank's
+/// number in `ends` and begins where the one before ends.
+void share(at::Tensor& flat, const std::vector<std::int64_t>& ends);
 
 /// The rows of all ranks, in their order: [n, …] → [size · n, …], float32. In the backward pass
 /// they get the sum of all ranks' gradients, as the joined batch's would (OpenCLIP's

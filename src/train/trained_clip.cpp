@@ -4,6 +4,7 @@
 #include "models/config.h"
 #include "pipeline/text_encoder.h"
 #include "text/clip_tokenizer.h"
+#include "train/ranks.h"
 
 namespace longhand {
 namespace {
@@ -38,6 +39,18 @@ at::Tensor TrainedClip::image_embeds(const at::Tensor& latents) const {
     parts.push_back(image_encoder_.forward(part.to(dtype_)).image_embeds);
   }
   return at::cat(parts);
+}
+
+at::Tensor TrainedClip::image_embeds_together(const at::Tensor& latents) const {
+  if (ranks::size() == 1) {
+    return image_embeds(latents);
+  }
+  const c10::AutoGradMode no_grad(false);
+  const std::int64_t all = latents.size(0), each = (all + ranks::size() - 1) / ranks::size();
+  // The last part goes on at the beginning, so that all are equally long.
+  const at::Tensor own = at::remainder(at::arange(each) + ranks::rank() * each, all);
+  const at::Tensor embeds = image_embeds(latents.index_select(0, own));
+  return ranks::gather(embeds.to(at::kFloat).contiguous()).narrow(0, 0, all).to(dtype_);
 }
 
 void TrainedClip::copy(const char* part, const fs::path& to) const {

@@ -18,6 +18,8 @@ class TrainedClip {
   TextEncoding read(const at::Tensor& ids) const;
   /// Latents [n, channels, h, w] → [n, projection_dim].
   at::Tensor image_embeds(const at::Tensor& latents) const;
+  /// The same, called by all ranks with the same latents: each embeds its part of them.
+  at::Tensor image_embeds_together(const at::Tensor& latents) const;
   int projection_dim() const { return image_encoder_.config().projection_dim; }
   /// Copies a part, "text_encoder" or "image_encoder", to a folder of a model.
   void copy(const char* part, const fs::path& to) const;

@@ -11,8 +11,11 @@ import subprocess
 import time
 import unittest
 
+import diffusers
+import numpy
 import PIL.Image
 import safetensors.torch
+import torch
 from safetensors.numpy import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -265,6 +268,32 @@ class VariationalAutoencoder(Training):
         self.refused(4, '"use_quant_conv": false', "train", self.recipe("autoencoder", "quant", 3, config=self.CONFIG | {"use_quant_conv": True}))
 
 
+class Drawings(Training):
+    def table(self) -> pathlib.Path:
+        """Twelve circles of several sizes, numbers 0 and 10 of which are held back, and an SVG that is cut off."""
+        rows = []
+        for i in range(13):
+            path = self.folder / f"{i}.svg"
+            path.write_text(f'<svg xmlns="http://www.w3.org/2000/svg" width="{50 + 10 * i}" height="60"><circle cx="30" cy="30" r="{10 + i}" fill="red"/></svg>'
+                            if i != 5 else "<svg")
+            rows.append({"Image": str(path), "Title": f"circle {i}", "Description": "a disc" if i % 2 else "", "Keywords": ""})
+        table = self.folder / "drawings.jsonl"
+        table.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return table
+
+    def test_clip_and_captioner_learn_from_them_too(self):
+        self.longhand("train", self.recipe("autoencoder", "autoencoder", 2))
+        table = str(self.table())
+        said = self.longhand("train", self.recipe("clip", "clip", 3, drawings=table, drawings_share=0.5, hard_negatives=True)).stderr
+        self.assertIn("10 drawings to train on, 2 held back, 1 that cannot be drawn", said)
+        review = json.loads((self.folder / "clip/reviews.jsonl").read_text().splitlines()[-1])
+        self.assertEqual((review["drawings"], review["drawing_among_ten"]), (2, 1))
+        self.longhand("train", self.recipe("clip", "further", 2, drawings=table, start=str(self.folder / "clip")))
+        self.longhand("train", self.recipe("captioner", "captioner", 3, drawings=table, drawings_share=1))
+        (self.folder / "other.jsonl").write_text('{"Image": "x.png"}\n')
+        self.refused(4, "no column Title", "train", self.recipe("clip", "other", 2, drawings=str(self.folder / "other.jsonl")))
+
+
 class Smoke(Training):
     def test_the_whole_story(self):
         """runs/smoke.sh with its own recipes, but for a few steps of small batches."""
@@ -283,6 +312,11 @@ class Smoke(Training):
             self.assertEqual(sum(1 for _ in rows), 2 * 3 * 9)  # two prompts a task, of three kinds
         caption = json.loads((self.folder / "captions.jsonl").read_text())
         self.assertEqual((caption["Image"], caption["Kind"]), ("picture.png", "descriptive"))
+        table = Drawings.table(self)
+        self.longhand("eval", "--model", self.folder / "model", "--study", "drawings", "--drawings", table, "--out", self.folder / "drawn")
+        page = (self.folder / "drawn/drawings.html").read_text()
+        self.assertIn("<b>circle 10</b>", page)
+        self.assertNotIn("<b>circle 1</b>", page)
         for study in ("sdedit", "compositing"):
             self.assertTrue((self.folder / study / "sdedit.html").exists())
         self.assertIn("word on a sign", (self.folder / "eval/report.html").read_text())

@@ -4,7 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "nn/layers.h"
-#include "nn/trained_norm.h"
+#include "nn/trained.h"
 
 using namespace longhand;
 
@@ -119,5 +119,21 @@ TEST_CASE("trained_group_norm: values and gradients") {
         }
       }
     }
+  }
+}
+
+TEST_CASE("trained_geglu: values and gradients") {
+  at::manual_seed(4);
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    Tensor x = (at::randn({3, 7, 96}) * 3).to(dtype).requires_grad_(true);
+    Tensor wide = x.detach().to(at::kDouble).requires_grad_(true);
+    const auto halves = wide.chunk(2, -1);
+    const Tensor exact = halves[0] * at::gelu(halves[1]);
+    const Tensor y = trained_geglu(x);
+    CHECK(relative_to_largest(y, exact) < tolerance(dtype));
+    const Tensor gradient = at::randn_like(y);
+    y.backward(gradient);
+    exact.backward(gradient.to(at::kDouble));
+    CHECK(relative_to_largest(x.grad(), wide.grad()) < tolerance(dtype));
   }
 }

@@ -1,5 +1,5 @@
-// Group norm with its backward pass, for training on a processor: the map is read twice forwards
-// and twice backwards, and nothing but the map itself is kept between the two.
+// Steps of nn/fused.h with their backward passes, for training on a processor: nothing but their
+// input is kept between the two.
 #pragma once
 
 #include "nn/torch.h"
@@ -13,5 +13,8 @@ enum class AfterNorm { nothing, silu };
 at::Tensor trained_group_norm(const at::Tensor& x, int groups, const at::Tensor& weight,
                               const at::Tensor& bias, double epsilon, AfterNorm after,
                               const at::Tensor& scale = {}, const at::Tensor& shift = {});
+
+/// GEGLU as nn/fused.h's gated_gelu, with its gradient; x contiguous, as fuses() takes it.
+at::Tensor trained_geglu(const at::Tensor& x);
 
 }  // namespace longhand

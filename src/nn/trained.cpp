@@ -1,4 +1,4 @@
-#include "nn/trained_norm.h"
+#include "nn/trained.h"
 
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -8,6 +8,7 @@
 #include "nn/fused.h"
 #include "nn/lanes.h"
 #include "nn/map_parts.h"
+#include "nn/parallel.h"
 
 namespace longhand {
 namespace {
@@ -80,6 +81,31 @@ template <bool silu, class T>
   }
 }
 
+/// rows × [channels] and x, rows × [2·channels] → the gradient at x, of its size: with x = (a, b),
+/// gradient · gelu(b) and gradient · a · gelu'(b).
+template <class T>
+[[gnu::always_inline]] inline void geglu_gradient(const T* x, const T* gradient, int64_t rows,
+                                                  int64_t channels, T* to) {
+  constexpr float half_log2_e = 0.721347520F, inverse_root = 0.398942280F;  // 1 / √(2π)
+  for (int64_t row = 0; row < rows;
+       ++row, x += 2 * channels, to += 2 * channels, gradient += channels) {
+    for (int64_t i = 0; i < channels; i += lane_count) {
+      Lanes a, b, change, share, density;
+      load(x + i, a);
+      load(x + channels + i, b);
+      load(gradient + i, change);
+      share = b;
+      normal_cdf(share);
+      density = b * b * -half_log2_e;
+      exp2(density);
+      const Lanes to_a = change * (b * share);
+      const Lanes to_b = change * a * (share + b * density * inverse_root);
+      store(to_a, to + i);
+      store(to_b, to + channels + i);
+    }
+  }
+}
+
 // The compiler makes versions of plain functions only, hence one for each type.
 #define LONGHAND_VERSIONS __attribute__((target_clones("avx512f", "avx2", "default")))
 LONGHAND_VERSIONS void sum_part(const float* x, const float* gradient, int64_t pixels,
@@ -101,6 +127,14 @@ LONGHAND_VERSIONS void change_part(const BFloat16* x, const BFloat16* gradient, 
                                    int64_t channels, const Rows& rows, bool silu, BFloat16* to) {
   silu ? input_gradient<true>(x, gradient, pixels, channels, rows, to)
        : input_gradient<false>(x, gradient, pixels, channels, rows, to);
+}
+LONGHAND_VERSIONS void geglu_part(const float* x, const float* gradient, int64_t rows,
+                                  int64_t channels, float* to) {
+  geglu_gradient(x, gradient, rows, channels, to);
+}
+LONGHAND_VERSIONS void geglu_part(const BFloat16* x, const BFloat16* gradient, int64_t rows,
+                                  int64_t channels, BFloat16* to) {
+  geglu_gradient(x, gradient, rows, channels, to);
 }
 #undef LONGHAND_VERSIONS
 
@@ -216,7 +250,36 @@ struct TrainedGroupNorm : torch::autograd::Function<TrainedGroupNorm> {
   }
 };
 
+template <class T>
+Tensor geglu_gradient_of(const Tensor& x, const Tensor& gradient) {
+  Tensor to = at::empty_like(x);
+  const int64_t channels = gradient.size(-1);
+  const T *values = x.const_data_ptr<T>(), *changes = gradient.const_data_ptr<T>();
+  T* data = to.mutable_data_ptr<T>();
+  parallel_for(gradient.numel() / channels, [&](int64_t begin, int64_t end) {
+    geglu_part(values + begin * 2 * channels, changes + begin * channels, end - begin, channels,
+               data + begin * 2 * channels);
+  });
+  return to;
+}
+
+struct TrainedGeglu : torch::autograd::Function<TrainedGeglu> {
+  static Tensor forward(AutogradContext* context, const Tensor& x) {
+    context->save_for_backward({x});
+    return gated_gelu(x);
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const Tensor x = context->get_saved_variables()[0];
+    const Tensor gradient = gradients[0].to(x.scalar_type()).contiguous();
+    return {x.scalar_type() == at::kFloat ? geglu_gradient_of<float>(x, gradient)
+                                          : geglu_gradient_of<BFloat16>(x, gradient)};
+  }
+};
+
 }  // namespace
+
+Tensor trained_geglu(const Tensor& x) { return TrainedGeglu::apply(x); }
 
 Tensor trained_group_norm(const Tensor& x, int groups, const Tensor& weight, const Tensor& bias,
                           double epsilon, AfterNorm after, const Tensor& scale,
