@@ -37,7 +37,7 @@ struct GroupNorm {
   /// SiLU of it · (1 + scale) + shift; scale and shift [batch, channels].
   Tensor activated(const Tensor& x, const Tensor& scale, const Tensor& shift) const;
   bool fused(const Tensor& x) const;    // what is activated takes one pass, without gradients
-  bool trained(const Tensor& x) const;  // with gradients, nn/trained_norm.h
+  bool trained(const Tensor& x) const;  // with gradients, nn/trained.h
   Tensor weight, bias;
   int groups;
   double epsilon;
