@@ -22,7 +22,28 @@ nlohmann::json named_config(const Checkpoint& checkpoint, const std::string& com
                              : read_config(options.vae / "config.json");
 }
 
-bool is_tiny(const nlohmann::json& config) { return class_of(config) == "AutoencoderTiny"; }
+/// The catalogue's name of the tiny autoencoder of the same latents; null where none is known.
+const char* known_tiny(const nlohmann::json& config) {
+  struct Row {
+    double scaling_factor;  // of the latents that it was trained on
+    const char* name;
+  };
+  static constexpr Row rows[] = {{0.18215, "taesd"}, {0.13025, "taesdxl"}};
+  const double scaling = config_value(config, "scaling_factor", 0.18215);
+  const auto row = std::ranges::find(rows, scaling, &Row::scaling_factor);
+  const bool known = class_of(config) == "AutoencoderKL" &&
+                     config_value(config, "latent_channels", 4) == 4 && row != std::end(rows);
+  return known ? row->name : nullptr;
+}
+
+/// One that is itself tiny: AutoencoderTiny, or where no tiny one is known, blocks as narrow.
+bool is_tiny(const nlohmann::json& config) {
+  constexpr int narrow = 128;
+  const auto widths = config_value(config, "block_out_channels", std::vector<int>{narrow + 1});
+  return class_of(config) == "AutoencoderTiny" ||
+         (class_of(config) == "AutoencoderKL" && known_tiny(config) == nullptr &&
+          std::ranges::max(widths) <= narrow);
+}
 
 Shared load_tiny(const nlohmann::json& config, const at::TensorOptions& placement) {
   return load_autoencoder(resolve_model(tiny_autoencoder(config)), placement);
@@ -31,22 +52,15 @@ Shared load_tiny(const nlohmann::json& config, const at::TensorOptions& placemen
 }  // namespace
 
 std::string tiny_autoencoder(const nlohmann::json& config) {
-  struct Row {
-    double scaling_factor;  // of the latents that it was trained on
-    const char* name;
-  };
-  static constexpr Row rows[] = {{0.18215, "taesd"}, {0.13025, "taesdxl"}};
-  const double scaling = config_value(config, "scaling_factor", 0.18215);
-  const auto row = std::ranges::find(rows, scaling, &Row::scaling_factor);
-  if (class_of(config) != "AutoencoderKL" || config_value(config, "latent_channels", 4) != 4 ||
-      row == std::end(rows)) {
+  const char* name = known_tiny(config);
+  if (name == nullptr) {
     fail(Kind::invalid_argument,
          "no tiny autoencoder is known for the latents of this model ({}, scaling_factor {}): "
          "Stable Diffusion 1 and 2 and SDXL have one. Leave `--vae tiny` and --preview out, or "
          "name a folder with an AutoencoderTiny to --vae",
-         class_of(config), scaling);
+         class_of(config), config_value(config, "scaling_factor", 0.18215));
   }
-  return row->name;
+  return name;
 }
 
 Shared painting_autoencoder(const Checkpoint& checkpoint, const std::string& component,

@@ -82,11 +82,12 @@ TEST_CASE("previews of an edit keep what its mask keeps") {
   };
   painter.paint(orders, options);
   REQUIRE(first.size() == 2);
-  // Far from the mask's edge, both show the picture that they share, and differ where painted.
+  // Far from the mask's edge, both show the picture that they share, but for the autoencoder's
+  // norms, which see the whole map (5 of 255 measured), and differ where painted.
   const auto at = [](const Image& image, int x) {
     return image.pixels[static_cast<std::size_t>((32 * image.width + x) * 3)];
   };
-  CHECK(std::abs(at(first[0], 4) - at(first[1], 4)) <= 1);
+  CHECK(std::abs(at(first[0], 4) - at(first[1], 4)) <= 10);
   CHECK(first[0].pixels != first[1].pixels);
 }
 
