@@ -13,4 +13,4 @@ out=runs/out/openclipart
 "$longhand" train runs/openclipart/captioner.json
 cp "$out"/clip/text_encoder/* "$out/model/text_encoder_2/"
 cp "$out"/clip/image_encoder/* "$out/model/image_encoder/"
-"$longhand" eval --model "$out/model" --study drawings --drawings "$out/drawings.jsonl" --limit 400 --overwrite --out "$out/eval"
+"$longhand" eval --model "$out/model" --study drawings --drawings "$out/drawings.jsonl" --limit 400 --out "$out/eval"

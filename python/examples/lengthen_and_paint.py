@@ -15,7 +15,7 @@ def main() -> None:
     parser.add_argument("prompts", help="a Parquet file, or a folder of them")
     parser.add_argument("out", help="a folder for Parquet files with captions and pictures")
     parser.add_argument("--column", default="Prompt")
-    parser.add_argument("--workers", type=int, default=2, help="actors of each kind")
+    parser.add_argument("--workers", type=int, default=2, help="actors of each kind at most")
     parser.add_argument("--cpus", type=float, default=1, help="processors of an actor")
     parser.add_argument("--candidates", type=int, default=1)
     parser.add_argument("--model", default="pocket")
@@ -24,7 +24,7 @@ def main() -> None:
 
     ray.init(arguments.address)
     prompts = longhand.ray.read_parquet(arguments.prompts)
-    actors = {"compute": ray.data.ActorPoolStrategy(size=arguments.workers), "num_cpus": arguments.cpus}
+    actors = {"compute": ray.data.ActorPoolStrategy(min_size=1, max_size=arguments.workers), "num_cpus": arguments.cpus}
     captions = prompts.map_batches(longhand.ray.Lengthen, batch_size=256,
                                    fn_constructor_kwargs={"column": arguments.column, "candidates": arguments.candidates,
                                                           "deterministic": True}, **actors)

@@ -1,7 +1,7 @@
 """Lengthening and painting on a Ray cluster: actors for ray.data.Dataset.map_batches, each of which loads its model once.
 
     import longhand.ray, ray
-    actors = ray.data.ActorPoolStrategy(size=8)
+    actors = ray.data.ActorPoolStrategy(min_size=1, max_size=8)
     prompts = longhand.ray.read_parquet("prompts.parquet")
     captions = prompts.map_batches(longhand.ray.Lengthen, batch_size=256, compute=actors, num_cpus=2)
     pictures = captions.map_batches(longhand.ray.Paint, batch_size=16, compute=actors, num_cpus=2)

@@ -41,17 +41,18 @@ std::vector<at::Tensor> look(const DiffusionModel& model, const Captioner& capti
   };
   for (const Drawing& drawing : drawings) {
     throw_if_interrupted();
+    progress.advance();
     try {
       pictures.push_back(drawn(drawing, size));
-      const int number = static_cast<int>(judged.size());
-      judged.push_back({drawing, "", keep(number, pictures.back()), 0});
     } catch (const Error& error) {
       spdlog::warn("{}: {}", drawing.image.string(), error.what());
+      continue;
     }
+    const int number = static_cast<int>(judged.size());
+    judged.push_back({drawing, "", keep(number, pictures.back()), 0});
     if (std::ssize(pictures) == batch) {
       take_batch();
     }
-    progress.advance();
   }
   if (!pictures.empty()) {
     take_batch();

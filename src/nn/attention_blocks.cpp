@@ -61,23 +61,17 @@ template <class T>
 
 }  // namespace
 
-__attribute__((target_clones("avx512f", "avx2", "default"))) void soften(const ScoreBlock& block,
-                                                                         float* probabilities) {
+LONGHAND_CLONES void soften(const ScoreBlock& block, float* probabilities) {
   soften_rows(block, probabilities);
 }
 
-__attribute__((target_clones("avx512f", "avx2", "default"))) void soften(
-    const ScoreBlock& block, at::BFloat16* probabilities) {
+LONGHAND_CLONES void soften(const ScoreBlock& block, at::BFloat16* probabilities) {
   soften_rows(block, probabilities);
 }
 
-__attribute__((target_clones("avx512f", "avx2", "default"))) void normalise(const ScoreBlock& block,
-                                                                            float* to) {
-  normalise_rows(block, to);
-}
+LONGHAND_CLONES void normalise(const ScoreBlock& block, float* to) { normalise_rows(block, to); }
 
-__attribute__((target_clones("avx512f", "avx2", "default"))) void normalise(const ScoreBlock& block,
-                                                                            at::BFloat16* to) {
+LONGHAND_CLONES void normalise(const ScoreBlock& block, at::BFloat16* to) {
   normalise_rows(block, to);
 }
 

@@ -72,37 +72,25 @@ template <bool silu, class T>
 }
 
 // The compiler makes versions of plain functions only, hence one for each type.
-__attribute__((target_clones("avx512f", "avx2", "default"))) void gate(const float* x, int64_t rows,
-                                                                       int64_t channels, float* y) {
+LONGHAND_CLONES void gate(const float* x, int64_t rows, int64_t channels, float* y) {
   gate_rows(x, rows, channels, y);
 }
-__attribute__((target_clones("avx512f", "avx2", "default"))) void gate(const BFloat16* x,
-                                                                       int64_t rows,
-                                                                       int64_t channels,
-                                                                       BFloat16* y) {
+LONGHAND_CLONES void gate(const BFloat16* x, int64_t rows, int64_t channels, BFloat16* y) {
   gate_rows(x, rows, channels, y);
 }
-__attribute__((target_clones("avx512f", "avx2", "default"))) void moments(const float* x,
-                                                                          int64_t pixels,
-                                                                          int64_t channels,
-                                                                          float* sums) {
+LONGHAND_CLONES void moments(const float* x, int64_t pixels, int64_t channels, float* sums) {
   add_moments(x, pixels, channels, sums);
 }
-__attribute__((target_clones("avx512f", "avx2", "default"))) void moments(const BFloat16* x,
-                                                                          int64_t pixels,
-                                                                          int64_t channels,
-                                                                          float* sums) {
+LONGHAND_CLONES void moments(const BFloat16* x, int64_t pixels, int64_t channels, float* sums) {
   add_moments(x, pixels, channels, sums);
 }
-__attribute__((target_clones("avx512f", "avx2", "default"))) void map_part(
-    const float* x, int64_t pixels, int64_t channels, const float* scale, const float* shift,
-    bool silu, float* y) {
+LONGHAND_CLONES void map_part(const float* x, int64_t pixels, int64_t channels, const float* scale,
+                              const float* shift, bool silu, float* y) {
   silu ? map_pixels<true>(x, pixels, channels, scale, shift, y)
        : map_pixels<false>(x, pixels, channels, scale, shift, y);
 }
-__attribute__((target_clones("avx512f", "avx2", "default"))) void map_part(
-    const BFloat16* x, int64_t pixels, int64_t channels, const float* scale, const float* shift,
-    bool silu, BFloat16* y) {
+LONGHAND_CLONES void map_part(const BFloat16* x, int64_t pixels, int64_t channels,
+                              const float* scale, const float* shift, bool silu, BFloat16* y) {
   silu ? map_pixels<true>(x, pixels, channels, scale, shift, y)
        : map_pixels<false>(x, pixels, channels, scale, shift, y);
 }

@@ -40,16 +40,12 @@ template <class T>
   return most / largest;
 }
 
-#define LONGHAND_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-
 LONGHAND_CLONES float quantised(const float* x, int64_t width, std::uint8_t* to) {
   return quantised_row(x, width, to);
 }
 LONGHAND_CLONES float quantised(const BFloat16* x, int64_t width, std::uint8_t* to) {
   return quantised_row(x, width, to);
 }
-
-#undef LONGHAND_CLONES
 
 /// Inputs in 8 bits [rows, in], and what a row's numbers are multiplied by, [rows, 1].
 struct Quantised {

@@ -10,6 +10,9 @@
 
 namespace longhand {
 
+/// Before a plain function: several versions of it, of which the processor's is taken.
+#define LONGHAND_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+
 constexpr std::int64_t lane_count = 16;
 using Lanes = float __attribute__((vector_size(64)));
 using LaneBits = std::uint32_t __attribute__((vector_size(64)));

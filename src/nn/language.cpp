@@ -47,8 +47,6 @@ template <class T>
   }
 }
 
-#define LONGHAND_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-
 LONGHAND_CLONES void normed(const float* x, const float* weight, int64_t width, float epsilon,
                             float* to) {
   normed_row(x, weight, width, epsilon, to);
@@ -65,8 +63,6 @@ LONGHAND_CLONES void gated(const float* x, int64_t width, float* to) { gated_row
 LONGHAND_CLONES void gated(const BFloat16* x, int64_t width, BFloat16* to) {
   gated_row(x, width, to);
 }
-
-#undef LONGHAND_CLONES
 
 template <class T>
 void rotate_head(T* x, int64_t width, const float* turns, bool halves) {

@@ -107,36 +107,34 @@ template <class T>
 }
 
 // The compiler makes versions of plain functions only, hence one for each type.
-#define LONGHAND_VERSIONS __attribute__((target_clones("avx512f", "avx2", "default")))
-LONGHAND_VERSIONS void sum_part(const float* x, const float* gradient, int64_t pixels,
-                                int64_t channels, const Rows& rows, bool silu, float* sums) {
+LONGHAND_CLONES void sum_part(const float* x, const float* gradient, int64_t pixels,
+                              int64_t channels, const Rows& rows, bool silu, float* sums) {
   silu ? add_sums<true>(x, gradient, pixels, channels, rows, sums)
        : add_sums<false>(x, gradient, pixels, channels, rows, sums);
 }
-LONGHAND_VERSIONS void sum_part(const BFloat16* x, const BFloat16* gradient, int64_t pixels,
-                                int64_t channels, const Rows& rows, bool silu, float* sums) {
+LONGHAND_CLONES void sum_part(const BFloat16* x, const BFloat16* gradient, int64_t pixels,
+                              int64_t channels, const Rows& rows, bool silu, float* sums) {
   silu ? add_sums<true>(x, gradient, pixels, channels, rows, sums)
        : add_sums<false>(x, gradient, pixels, channels, rows, sums);
 }
-LONGHAND_VERSIONS void change_part(const float* x, const float* gradient, int64_t pixels,
-                                   int64_t channels, const Rows& rows, bool silu, float* to) {
+LONGHAND_CLONES void change_part(const float* x, const float* gradient, int64_t pixels,
+                                 int64_t channels, const Rows& rows, bool silu, float* to) {
   silu ? input_gradient<true>(x, gradient, pixels, channels, rows, to)
        : input_gradient<false>(x, gradient, pixels, channels, rows, to);
 }
-LONGHAND_VERSIONS void change_part(const BFloat16* x, const BFloat16* gradient, int64_t pixels,
-                                   int64_t channels, const Rows& rows, bool silu, BFloat16* to) {
+LONGHAND_CLONES void change_part(const BFloat16* x, const BFloat16* gradient, int64_t pixels,
+                                 int64_t channels, const Rows& rows, bool silu, BFloat16* to) {
   silu ? input_gradient<true>(x, gradient, pixels, channels, rows, to)
        : input_gradient<false>(x, gradient, pixels, channels, rows, to);
 }
-LONGHAND_VERSIONS void geglu_part(const float* x, const float* gradient, int64_t rows,
-                                  int64_t channels, float* to) {
+LONGHAND_CLONES void geglu_part(const float* x, const float* gradient, int64_t rows,
+                                int64_t channels, float* to) {
   geglu_gradient(x, gradient, rows, channels, to);
 }
-LONGHAND_VERSIONS void geglu_part(const BFloat16* x, const BFloat16* gradient, int64_t rows,
-                                  int64_t channels, BFloat16* to) {
+LONGHAND_CLONES void geglu_part(const BFloat16* x, const BFloat16* gradient, int64_t rows,
+                                int64_t channels, BFloat16* to) {
   geglu_gradient(x, gradient, rows, channels, to);
 }
-#undef LONGHAND_VERSIONS
 
 /// The rows of the picture that a part belongs to; `backwards` may be undefined.
 Rows rows_of(const Tensor& x, const Tensor& affine, const Tensor& backwards, int64_t part) {

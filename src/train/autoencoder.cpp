@@ -3,6 +3,7 @@
 // little noise is added to them, so that near latents decode to near pictures, as a denoiser needs.
 // Or its decoder alone, for latents that stay as they are, as Stability AI's sd-vae-ft-mse was
 // made: what was trained on the latents need not be trained again.
+#include <algorithm>
 #include <cmath>
 #include <memory>
 
@@ -28,7 +29,9 @@ struct AutoencoderRecipe {
         crop(config_value(config, "crop", 64)),
         latent_noise(config_value(config, "latent_noise", 0.1)),
         latent_weight(config_value(config, "latent_weight", 1e-3)),
-        coarse_weight(config_value(config, "coarse_weight", 4.0)) {}
+        coarse_weight(config_value(config, "coarse_weight", 4.0)) {
+    model.emplace("_class_name", "AutoencoderKL");  // as make_autoencoder() takes it
+  }
 
   nlohmann::json model;
   fs::path start;        // weights to go on from; "": none
@@ -182,7 +185,7 @@ class AutoencoderTraining {
   /// AutoencoderKL's encoder also answers with its latents' log-variance: not learnt, but that of
   /// the noise that they are trained with.
   void fix_variance() {
-    if (kept_ || config_value<std::string>(own_.model, "_class_name", "") != "AutoencoderKL") {
+    if (kept_ || own_.model.at("_class_name") != "AutoencoderKL") {
       return;
     }
     if (config_value(own_.model, "use_quant_conv", true)) {
@@ -193,7 +196,8 @@ class AutoencoderTraining {
       return weights_.parameters().at(name).chunk(2, 0)[1];
     };
     log_variance_of("encoder.conv_out.weight").zero_();
-    log_variance_of("encoder.conv_out.bias").fill_(2 * std::log(own_.latent_noise));
+    log_variance_of("encoder.conv_out.bias")
+        .fill_(std::max(-30.0, 2 * std::log(own_.latent_noise)));
   }
 
   Tensor encode(const Tensor& pictures) const {

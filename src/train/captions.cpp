@@ -10,13 +10,10 @@
 
 namespace longhand {
 
-std::string caption_of(const World& world, const Scene& scene, const std::string& kind,
-                       Random& random) {
-  return kind == "alt"     ? world.alt_text(scene, random)
-         : kind == "short" ? world.short_caption(scene, random)
-                           : world.descriptive_caption(scene, random);
-}
+namespace {
 
+/// The scene with one thing said otherwise: its colours or its things exchanged, or another thing,
+/// colour, count or place. Descriptions of the two are what a reader of bags of words confuses.
 Scene told_otherwise(const World& world, Scene scene, Random& random) {
   Figure& first = scene.figures[0];
   const int count = static_cast<int>(scene.figures.size());
@@ -46,6 +43,15 @@ Scene told_otherwise(const World& world, Scene scene, Random& random) {
       std::swap(first, scene.figures[1]);
   }
   return scene;
+}
+
+}  // namespace
+
+std::string caption_of(const World& world, const Scene& scene, const std::string& kind,
+                       Random& random) {
+  return kind == "alt"     ? world.alt_text(scene, random)
+         : kind == "short" ? world.short_caption(scene, random)
+                           : world.descriptive_caption(scene, random);
 }
 
 CaptionMix::CaptionMix(const World& world, const nlohmann::json& recipe, std::int64_t scenes)

@@ -16,10 +16,6 @@ namespace longhand {
 std::string caption_of(const World& world, const Scene& scene, const std::string& kind,
                        Random& random);
 
-/// The scene with one thing said otherwise: its colours or its things exchanged, or another thing,
-/// colour, count or place. Descriptions of the two are what a reader of bags of words confuses.
-Scene told_otherwise(const World& world, Scene scene, Random& random);
-
 /// Captions of training scenes in the shares of a recipe's "captions", as {"alt": 0.05, "short":
 /// 0.3, "descriptive": 0.65} (Betker et al. 2023, section 3.2). Short and descriptive ones are the
 /// world's or, where the recipe names a table as "written_captions", those that a captioner wrote.
@@ -33,7 +29,8 @@ class CaptionMix {
   };
   Drawn draw(const Scene& scene, std::int64_t number, Random& random) const;
   /// A caption of that kind that is wrong in one thing (NegCLIP's hard negatives: Yuksekgonul et
-  /// al. 2023, section 4): the world's, of the scene told otherwise.
+  /// al. 2023, section 4): the world's, of the scene told otherwise, or where no words for that are
+  /// found, the right one.
   std::string wrong(const Scene& scene, const Drawn& right, Random& random) const;
 
  private:

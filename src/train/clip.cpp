@@ -97,7 +97,9 @@ class ClipTraining {
       if (random.chance(drawings_.share())) {
         const std::int64_t number = drawings_.draw(random);
         captions.push_back(drawings_[number].alt_text(random));
-        wrong.push_back(drawings_[drawings_.draw(random)].alt_text(random));
+        if (own_.hard_negatives) {
+          wrong.push_back(drawings_[drawings_.draw(random)].alt_text(random));
+        }
         latents.push_back(drawings_.latents(number));
         continue;
       }
@@ -177,7 +179,7 @@ class ClipTraining {
 
  private:
   /// Of how many drawings that are held back their title is the nearest, or among the ten nearest,
-  /// of all such titles. One title of several drawings counts as each one's.
+  /// of all such titles; equal titles are equally near.
   void review_drawings(Review& review) const {
     std::vector<std::string> titles;
     std::vector<Tensor> latents;
@@ -186,22 +188,10 @@ class ClipTraining {
       latents.push_back(drawings_.latents(number));
     }
     const Tensor scores = images_of(at::stack(latents)).matmul(texts_of(ids_of(titles)).t());
-    const auto nearest = std::get<1>(scores.topk(std::min<std::int64_t>(10, scores.size(1)), 1));
-    double first = 0, tenth = 0;
-    for (std::int64_t i = 0; i < nearest.size(0); ++i) {
-      for (std::int64_t rank = 0; rank < nearest.size(1); ++rank) {
-        if (titles[static_cast<std::size_t>(nearest[i][rank].item<std::int64_t>())] ==
-            titles[static_cast<std::size_t>(i)]) {
-          first += rank == 0 ? 1 : 0;
-          tenth += 1;
-          break;
-        }
-      }
-    }
-    const double count = static_cast<double>(titles.size());
-    review.figures["drawings"] = count;
-    review.figures["drawing_nearest"] = first / count;
-    review.figures["drawing_among_ten"] = tenth / count;
+    const Tensor nearer = (scores > scores.diagonal().unsqueeze(1)).sum(1);
+    review.figures["drawings"] = static_cast<double>(titles.size());
+    review.figures["drawing_nearest"] = (nearer < 1).to(at::kFloat).mean().item<double>();
+    review.figures["drawing_among_ten"] = (nearer < 10).to(at::kFloat).mean().item<double>();
   }
 
   std::vector<std::string> wrong_descriptions() const {

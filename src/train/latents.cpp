@@ -1,5 +1,7 @@
 #include "train/latents.h"
 
+#include <optional>
+
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/progress.h"
@@ -56,13 +58,18 @@ void make_shards(const fs::path& folder, const Autoencoder& vae, const World& wo
         return at::stack(pictures).to(dtype).contiguous(at::MemoryFormat::ChannelsLast);
       },
       0);
-  Progress progress("encoding", "pictures", own_batches * encode_batch, 0);
+  std::optional<Progress> progress;  // of rank 0's part; the others' are as large
+  if (ranks::rank() == 0) {
+    progress.emplace("encoding", "pictures", own_batches * encode_batch);
+  }
   for (const std::int64_t shard : own) {
     std::vector<at::Tensor> parts;
     for (std::int64_t i = 0; i < batches; ++i) {
       throw_if_interrupted();
       parts.push_back(vae.latents_of(loader.next()));
-      progress.advance(encode_batch);
+      if (progress) {
+        progress->advance(encode_batch);
+      }
     }
     save_tensors(shard_path(folder, shard), {{"latents", at::cat(parts)}}, at::kBFloat16);
   }

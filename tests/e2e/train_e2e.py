@@ -178,9 +178,11 @@ class Resuming(Training):
 
 @unittest.skipUnless(shutil.which("mpirun"), "no mpirun on this machine")
 class Ranks(Training):
-    def compare(self, kind: str, steps: int = 6) -> None:
-        self.longhand("train", self.recipe(kind, kind, steps, dtype="float32"))
-        self.together(self.recipe(kind, f"{kind}-shared", steps, dtype="float32"))
+    def compare(self, kind: str, steps: int = 6, **more) -> None:
+        shutil.rmtree(self.folder / kind, ignore_errors=True)
+        shutil.rmtree(self.folder / f"{kind}-shared", ignore_errors=True)
+        self.longhand("train", self.recipe(kind, kind, steps, dtype="float32", **more))
+        self.together(self.recipe(kind, f"{kind}-shared", steps, dtype="float32", **more))
         alone, shared = self.rows(kind), self.rows(f"{kind}-shared")
         self.assertEqual(len(shared), steps)
         for one, other in zip(alone, shared):
@@ -194,6 +196,9 @@ class Ranks(Training):
     def test_losses_are_those_of_one_process(self):
         for kind in ("autoencoder", "clip", "captioner", "painter", "prior", "autoregressive_prior", "super_resolution", "detector"):
             self.compare(kind)
+        # Muon's matrices are shared among the ranks, and so are the wrong captions' rows.
+        self.compare("clip", hard_negatives=True)
+        self.compare("painter", optimizer=OPTIMIZER | {"muon": True})
 
     def test_a_lost_rank_ends_the_run_at_its_last_checkpoint(self):
         recipe = self.recipe("autoencoder", "lost", 100000)
