@@ -12,6 +12,8 @@
 #include "nn/doubling.h"
 #include "nn/flash_attention.h"
 #include "nn/fused.h"
+#include "nn/int8_linear.h"
+#include "nn/operators.h"
 
 namespace longhand {
 namespace {
@@ -107,11 +109,56 @@ void compare_doubling(std::array<int64_t, 2> shape, at::ScalarType dtype, int ro
       [&] { return doubling.forward(x); });
 }
 
+/// Layers in 8 bits, so many in turn that no cache holds their weights, with libtorch's the
+/// product alone: its inputs are quantised already, its result stays in float32.
+void compare_int8(int64_t rows, int64_t in, int64_t out, int rounds) {
+  constexpr int64_t bytes = int64_t{1} << 29;
+  const Tensor weight = at::randn({out, in}).to(at::kBFloat16),
+               x = at::randn({rows, in}).to(at::kBFloat16);
+  const Tensor whole = at::randint(-127, 128, {out, in}).to(at::kChar), scales = at::ones({out});
+  const Tensor numbers = at::randint(0, 255, {rows, in}).to(at::kByte),
+               zeros = at::zeros({out}, at::kLong);
+  const auto prepack =
+      operator_named<Tensor(Tensor, std::optional<c10::List<int64_t>>)>("onednn::qlinear_prepack");
+  const auto multiply =
+      operator_named<Tensor(Tensor, double, int64_t, Tensor, Tensor, Tensor, std::optional<Tensor>,
+                            double, int64_t, std::optional<at::ScalarType>, std::string_view,
+                            c10::List<std::optional<at::Scalar>>, std::string_view)>(
+          "onednn::qlinear_pointwise");
+  std::vector<Tensor> packed;
+  std::vector<Int8Linear> layers;
+  for (int64_t i = 0; i < bytes / (in * out); ++i) {
+    packed.push_back(prepack.call(whole.clone(), std::nullopt));
+    layers.emplace_back(weight);
+  }
+  compare(
+      fmt::format("layer in 8 bits, [{}, {}] to {}, {} in turn", rows, in, out, layers.size()),
+      rounds, 2.0 * static_cast<double>(rows * in * out) * static_cast<double>(layers.size()),
+      [&] {
+        Tensor y;
+        for (const Tensor& each : packed) {
+          y = multiply.call(numbers, 1, 128, each, scales, zeros, std::nullopt, 1, 0, at::kFloat,
+                            "none", c10::List<std::optional<at::Scalar>>(), "");
+        }
+        return y;
+      },
+      [&] {
+        Tensor y;
+        for (const Int8Linear& each : layers) {
+          y = each.forward(x, {});
+        }
+        return y;
+      });
+}
+
 void compare_all(int rounds) {
   const c10::InferenceMode inference;
   fmt::print("{} threads, {} rounds\n\n", at::get_num_threads(), rounds);
   fmt::print("| | libtorch, ms | ours, ms | times as fast | libtorch, GFLOP/s | ours, GFLOP/s |\n");
   fmt::print("|---|---|---|---|---|---|\n");
+  compare_int8(64, 4096, 14336, rounds);
+  compare_int8(64, 14336, 4096, rounds);
+  compare_int8(64, 576, 1536, rounds);
   for (const at::ScalarType dtype : {at::kBFloat16, at::kFloat}) {
     for (const std::array<int64_t, 5>& shape : {std::array<int64_t, 5>{2, 8, 4096, 4096, 40},
                                                 {2, 10, 4096, 4096, 64},

@@ -1,8 +1,8 @@
 #include "nn/int8_linear.h"
 
 #include "core/error.h"
+#include "nn/attention_blocks.h"
 #include "nn/lanes.h"
-#include "nn/operators.h"
 #include "nn/parallel.h"
 
 namespace longhand {
@@ -47,7 +47,7 @@ LONGHAND_CLONES float quantised(const BFloat16* x, int64_t width, std::uint8_t* 
   return quantised_row(x, width, to);
 }
 
-/// Inputs in 8 bits [rows, in], and what a row's numbers are multiplied by, [rows, 1].
+/// Inputs in 8 bits [rows, in] and what a row's numbers are multiplied by, [rows, 1].
 struct Quantised {
   Tensor numbers, scales;
 };
@@ -55,7 +55,9 @@ struct Quantised {
 template <class T>
 Quantised quantised_rows(const Tensor& x) {
   const int64_t rows = x.size(0), width = x.size(1);
-  Quantised q{at::empty({rows, width}, at::kByte), at::empty({rows, 1}, at::kFloat)};
+  // Rows a page apart would share the same few lines of the nearest cache.
+  const Tensor wide = at::empty({rows, width + panel}, at::kByte);
+  Quantised q{wide.narrow(1, 0, width), at::empty({rows, 1}, at::kFloat)};
   const T* data = x.const_data_ptr<T>();
   auto* numbers = q.numbers.mutable_data_ptr<std::uint8_t>();
   auto* scales = q.scales.mutable_data_ptr<float>();
@@ -63,45 +65,118 @@ Quantised quantised_rows(const Tensor& x) {
       rows,
       [&](int64_t begin, int64_t end) {
         for (int64_t row = begin; row < end; ++row) {
-          scales[row] = quantised(data + row * x.stride(0), width, numbers + row * width);
+          scales[row] =
+              quantised(data + row * x.stride(0), width, numbers + row * q.numbers.stride(0));
         }
       },
       few_rows);
   return q;
 }
 
+/// What a panel's sums of products stand for.
+struct Panel {
+  const std::int32_t* offsets;  // what the inputs' offset adds to a sum
+  const float* scales;
+  const float* bias;  // null: none
+};
+
+template <class T>
+[[gnu::always_inline]] inline void dequantised_row(const std::int32_t* sums, float scale,
+                                                   const Panel& p, T* to) {
+  for (int64_t i = 0; i < panel; i += lane_count) {
+    LaneInts sum, offsets;
+    Lanes scales, bias{};
+    __builtin_memcpy(&sum, sums + i, sizeof(sum));
+    __builtin_memcpy(&offsets, p.offsets + i, sizeof(offsets));
+    load(p.scales + i, scales);
+    if (p.bias != nullptr) {
+      load(p.bias + i, bias);
+    }
+    store(__builtin_convertvector(sum - offsets, Lanes) * scales * scale + bias, to + i);
+  }
+}
+
+LONGHAND_CLONES void dequantised(const std::int32_t* sums, float scale, const Panel& p, float* to) {
+  dequantised_row(sums, scale, p, to);
+}
+LONGHAND_CLONES void dequantised(const std::int32_t* sums, float scale, const Panel& p,
+                                 BFloat16* to) {
+  dequantised_row(sums, scale, p, to);
+}
+
+/// One panel of outputs, for all rows: `weights` [in / 4, 64, 4] are read from memory once.
+template <class T>
+void panel_outputs(const Quantised& q, const std::int8_t* weights, const Panel& p, T* to,
+                   int64_t stride) {
+  constexpr int64_t rows_together = 64;
+  std::array<std::int32_t, rows_together * panel> sums;
+  const int64_t rows = q.numbers.size(0), inner = q.numbers.size(1);
+  const int64_t row_stride = q.numbers.stride(0);
+  const auto* numbers = q.numbers.const_data_ptr<std::uint8_t>();
+  const auto* scales = q.scales.const_data_ptr<float>();
+  for (int64_t first = 0; first < rows; first += rows_together) {
+    const int64_t some = std::min(rows_together, rows - first);
+    at::native::cpublas::brgemm(some, panel, inner, row_stride, panel, panel, false,
+                                numbers + first * row_stride, weights, sums.data());
+    for (int64_t row = 0; row < some; ++row) {
+      dequantised(sums.data() + row * panel, scales[first + row], p, to + (first + row) * stride);
+    }
+  }
+}
+
 }  // namespace
 
 bool int8_runs() { return __builtin_cpu_supports("avx512vnni") != 0; }
 
-Int8Linear::Int8Linear(const Tensor& weight) {
-  if (weight.size(1) % lane_count != 0) {
-    fail(Kind::internal, "a layer of {} inputs in 8 bits: expected a multiple of {}",
-         weight.size(1), lane_count);
+Int8Linear::Int8Linear(const Tensor& weight) : out_(weight.size(0)) {
+  const int64_t in = weight.size(1), panels = round_up(out_, panel) / panel;
+  if (in % lane_count != 0) {
+    fail(Kind::internal, "a layer of {} inputs in 8 bits: expected a multiple of {}", in,
+         lane_count);
   }
-  static const auto prepack =
-      operator_named<Tensor(Tensor, std::optional<c10::List<std::int64_t>>)>(
-          "onednn::qlinear_prepack");
-  const Tensor wide = weight.to(at::kFloat);
-  scales_ = std::get<0>(wide.abs().max(1)).div_(largest).clamp_min_(1e-30);
-  zeros_ = at::zeros({weight.size(0)}, at::kLong);
-  packed_ = prepack.call(at::round(wide / scales_.unsqueeze(1)).to(at::kChar), std::nullopt);
+  packed_ = at::empty({panels, in * panel}, at::kChar);
+  scales_ = at::zeros({panels * panel}, at::kFloat);
+  offsets_ = at::zeros({panels * panel}, at::kInt);
+  parallel_for(panels, [&](int64_t begin, int64_t end) {
+    const c10::InferenceMode inference;
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t first = i * panel, some = std::min(panel, out_ - first);
+      const Tensor wide = weight.narrow(0, first, some).to(at::kFloat);
+      const Tensor scales = std::get<0>(wide.abs().max(1)).div_(largest).clamp_min_(1e-30);
+      const Tensor rounded = at::round(wide / scales.unsqueeze(1)).to(at::kChar);
+      pack<std::int8_t>({rounded.const_data_ptr<std::int8_t>(), in, some, 1, in}, in, panel,
+                        packed_.mutable_data_ptr<std::int8_t>() + first * in);
+      const Tensor offsets = rounded.sum(1, false, at::kInt) * offset;
+      std::copy_n(scales.const_data_ptr<float>(), some, scales_.mutable_data_ptr<float>() + first);
+      std::copy_n(offsets.const_data_ptr<std::int32_t>(), some,
+                  offsets_.mutable_data_ptr<std::int32_t>() + first);
+    }
+  });
 }
 
 Tensor Int8Linear::forward(const Tensor& x, const Tensor& bias) const {
-  static const auto multiply = operator_named<Tensor(
-      Tensor, double, std::int64_t, Tensor, Tensor, Tensor, std::optional<Tensor>, double,
-      std::int64_t, std::optional<at::ScalarType>, std::string_view,
-      c10::List<std::optional<at::Scalar>>, std::string_view)>("onednn::qlinear_pointwise");
-  const Quantised q =
-      x.scalar_type() == at::kFloat ? quantised_rows<float>(x) : quantised_rows<BFloat16>(x);
-  Tensor wide = multiply.call(q.numbers, 1, offset, packed_, scales_, zeros_, std::nullopt, 1, 0,
-                              at::kFloat, "none", c10::List<std::optional<at::Scalar>>(), "");
-  wide.mul_(q.scales);
-  if (bias.defined()) {
-    wide.add_(bias);
-  }
-  return wide.to(x.scalar_type());
+  const bool wide = x.scalar_type() == at::kFloat;
+  const Quantised q = wide ? quantised_rows<float>(x) : quantised_rows<BFloat16>(x);
+  const int64_t columns = scales_.size(0);
+  const Tensor shift =
+      bias.defined() ? at::constant_pad_nd(bias.to(at::kFloat), {0, columns - out_}) : bias;
+  const Tensor y = at::empty({x.size(0), columns}, x.options());
+  parallel_for(packed_.size(0), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t first = i * panel;
+      const Panel p{offsets_.const_data_ptr<std::int32_t>() + first,
+                    scales_.const_data_ptr<float>() + first,
+                    shift.defined() ? shift.const_data_ptr<float>() + first : nullptr};
+      const std::int8_t* weights = packed_.const_data_ptr<std::int8_t>() + i * packed_.stride(0);
+      if (wide) {
+        panel_outputs(q, weights, p, y.mutable_data_ptr<float>() + first, columns);
+      } else {
+        panel_outputs(q, weights, p, y.mutable_data_ptr<BFloat16>() + first, columns);
+      }
+    }
+    at::native::cpublas::brgemm_release();
+  });
+  return columns == out_ ? y : y.narrow(1, 0, out_).contiguous();
 }
 
 }  // namespace longhand

@@ -21,9 +21,10 @@ class Int8Linear {
   at::Tensor forward(const at::Tensor& x, const at::Tensor& bias) const;
 
  private:
-  at::Tensor packed_;  // int8, as oneDNN wants it
-  at::Tensor scales_;  // [out], float32
-  at::Tensor zeros_;   // [out]: the weights have no offset
+  std::int64_t out_ = 0;
+  at::Tensor packed_;   // int8, panels of 64 outputs (nn/attention_blocks.h), the last one padded
+  at::Tensor scales_;   // [panels * 64], float32
+  at::Tensor offsets_;  // [panels * 64], int32: what the inputs' offset adds to a sum of products
 };
 
 }  // namespace longhand
