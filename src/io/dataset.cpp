@@ -128,15 +128,6 @@ void remove_others(const fs::path& data, const std::vector<fs::path>& kept) {
   }
 }
 
-/// The picture's file from its bytes, where it is missing and its place is within the folder.
-void restore_picture(const fs::path& folder, const std::string& name, std::string_view bytes) {
-  const fs::path path = fs::path(name).lexically_normal();
-  if (!name.empty() && !bytes.empty() && path.is_relative() && *path.begin() != ".." &&
-      !fs::exists(folder / path)) {
-    write_file_atomically(folder / path, bytes);
-  }
-}
-
 }  // namespace
 
 void write_parquet(const fs::path& path, const fs::path& journal,
@@ -187,25 +178,54 @@ std::vector<fs::path> dataset_shards(const fs::path& folder) {
   return files;
 }
 
+std::string dataset_text(const fs::path& folder) {
+  if (!fs::exists(folder / "README.md")) {
+    return "";
+  }
+  const std::string text = read_file(folder / "README.md");
+  const std::string end = "\n---\n\n";
+  const std::size_t found = text.find(end);
+  return found == std::string::npos ? text : text.substr(found + end.size());
+}
+
+DatasetReader::DatasetReader(std::vector<fs::path> files)
+    : files_(std::move(files)), reader_(std::make_unique<ParquetReader>(files_.at(0), true)) {}
+
+std::optional<std::vector<Cell>> DatasetReader::next() {
+  auto cells = reader_->next_cells();
+  while (!cells && at_ + 1 < files_.size()) {
+    reader_ = std::make_unique<ParquetReader>(files_[++at_], true);
+    cells = reader_->next_cells();
+  }
+  return cells;
+}
+
+void restore_picture(const fs::path& folder, const std::string& name, std::string_view bytes) {
+  const fs::path path = fs::path(name).lexically_normal();
+  if (!name.empty() && !bytes.empty() && path.is_relative() && *path.begin() != ".." &&
+      !fs::exists(folder / path)) {
+    write_file_atomically(folder / path, bytes);
+  }
+}
+
 void restore_journal(const fs::path& journal, const std::vector<fs::path>& files,
                      const std::vector<Column>& columns, const fs::path& folder) {
   const fs::path temporary = fs::path(journal).replace_extension(".partial.jsonl");
   {
     RowWriter writer(temporary, columns, {.overwrite = true});
-    for (const fs::path& file : files) {
-      ParquetReader reader(file, true);
-      while (const auto cells = reader.next_cells()) {
-        std::vector<Cell> ordered;
-        for (const Column& column : columns) {
-          const auto at = static_cast<std::size_t>(
-              std::ranges::find(reader.columns(), column.name) - reader.columns().begin());
-          ordered.push_back(cells->at(at));
-          if (column.type == Column::Type::image) {
-            restore_picture(folder, cell_text(ordered.back()), reader.picture(at));
-          }
+    DatasetReader reader(files);
+    while (const auto cells = reader.next()) {
+      std::vector<Cell> ordered;
+      for (const Column& column : columns) {
+        const auto at = static_cast<std::size_t>(
+            std::ranges::find(reader.columns(), column.name, &Column::name) -
+            reader.columns().begin());
+        ordered.push_back(cells->at(at));
+        if (column.type == Column::Type::image) {
+          restore_picture(folder, cell_text(ordered.back()), reader.picture(at));
         }
-        writer.append(ordered);
       }
+      writer.append(ordered);
     }
     writer.finish();
   }

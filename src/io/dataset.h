@@ -2,9 +2,14 @@
 // back.
 #pragma once
 
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/files.h"
+#include "io/parquet.h"
 #include "io/table.h"
 
 namespace longhand {
@@ -23,6 +28,29 @@ void write_dataset(const fs::path& folder, const fs::path& journal,
 /// The shards of a dataset folder, in order; none where nothing was finished. Throws corrupt where
 /// some are missing.
 std::vector<fs::path> dataset_shards(const fs::path& folder);
+
+/// The text of a dataset folder's README.md, without what the hub reads of it; "" without one.
+std::string dataset_text(const fs::path& folder);
+
+/// The rows of several Parquet files of the same columns, as one table, with their pictures' bytes.
+class DatasetReader {
+ public:
+  /// At least one file. Throws as ParquetReader does.
+  explicit DatasetReader(std::vector<fs::path> files);
+  /// Those of the file that was read last.
+  const std::vector<Column>& columns() const { return reader_->typed_columns(); }
+  std::optional<std::vector<Cell>> next();
+  /// Of the row that next() gave.
+  std::string_view picture(std::size_t column) const { return reader_->picture(column); }
+
+ private:
+  std::vector<fs::path> files_;
+  std::size_t at_ = 0;
+  std::unique_ptr<ParquetReader> reader_;
+};
+
+/// A picture's file from its bytes, where it is missing and its place is within the folder.
+void restore_picture(const fs::path& folder, const std::string& name, std::string_view bytes);
 
 /// Writes the journal of the rows of Parquet files that have the columns, whole or not at all;
 /// pictures that are missing in `folder` are written from their bytes.

@@ -6,13 +6,16 @@
 #include <array>
 #include <fstream>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "core/error.h"
+#include "io/dataset.h"
 #include "io/parquet.h"
 #include "io/table.h"
+#include "io/webdataset.h"
 
 namespace longhand {
 namespace {
@@ -133,8 +136,8 @@ std::int64_t merge_parquet(const std::vector<fs::path>& shards, const fs::path& 
   const std::vector<Column>& columns = readers.front()->typed_columns();
   if (std::ranges::find(columns, Column::Type::image, &Column::type) != columns.end()) {
     fail(Kind::invalid_argument,
-         "{} has pictures in it: leave such shards as they are, Hugging Face's `datasets` reads "
-         "several Parquet files as one",
+         "{} has pictures in it; merge folders (--out without an ending), or leave such shards as "
+         "they are: Hugging Face's `datasets` reads several Parquet files as one",
          shards.front().string());
   }
   RowWriter writer(out, columns);
@@ -144,17 +147,100 @@ std::int64_t merge_parquet(const std::vector<fs::path>& shards, const fs::path& 
   return rows;
 }
 
+/// A picture's path in the whole: the number that its name begins with is the row's.
+std::string renumbered(const fs::path& picture, std::int64_t row) {
+  const std::string name = picture.filename();
+  const std::size_t digits = std::min(name.find_first_not_of("0123456789"), name.size());
+  const std::string rest = digits > 0 ? name.substr(digits) : "-" + name;
+  return picture.parent_path() /
+         fmt::format("{:0{}}{}", row, std::max<std::size_t>(digits, 5), rest);
+}
+
+/// Folders in Hugging Face's layout; pictures come out of the Parquet, under the whole's numbers.
+std::int64_t merge_folders(const std::vector<fs::path>& shards, const fs::path& out) {
+  struct Row {
+    std::vector<Cell> cells;
+    const DatasetReader* pictures;
+  };
+  std::vector<std::unique_ptr<DatasetReader>> readers;
+  std::vector<Source<Row>> sources;
+  for (const fs::path& shard : shards) {
+    const auto files = dataset_shards(shard);
+    if (files.empty()) {
+      fail(Kind::corrupt, "{} has no data/*.parquet: run its command again until it is finished",
+           shard.string());
+    }
+    DatasetReader* reader = readers.emplace_back(std::make_unique<DatasetReader>(files)).get();
+    sources.emplace_back([reader]() -> std::optional<Row> {
+      auto cells = reader->next();
+      return cells ? std::optional(Row{std::move(*cells), reader}) : std::nullopt;
+    });
+  }
+  const std::vector<Column> columns = readers.front()->columns();
+  RowWriter writer(out, columns, {.card = dataset_text(shards.front())});
+  std::int64_t number = 0;
+  const std::int64_t rows = interleave<Row>(sources, shards, [&](Row row) {
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      if (const std::string name = cell_text(row.cells[i]);
+          columns[i].type == Column::Type::image && !name.empty()) {
+        row.cells[i] = renumbered(name, number);
+        restore_picture(out, cell_text(row.cells[i]), row.pictures->picture(i));
+      }
+    }
+    writer.append(row.cells);
+    ++number;
+  });
+  writer.finish();
+  return rows;
+}
+
+/// WebDataset: samples as they are, under the whole's keys.
+std::int64_t merge_tars(const std::vector<fs::path>& shards, const fs::path& out) {
+  using Sample = SampleReader::Sample;
+  std::vector<std::unique_ptr<SampleReader>> readers;
+  std::vector<Source<Sample>> sources;
+  for (const fs::path& shard : shards) {
+    SampleReader* reader = readers.emplace_back(std::make_unique<SampleReader>(shard, false)).get();
+    sources.emplace_back([reader] { return reader->next(); });
+  }
+  std::ofstream stream(out, std::ios::binary);
+  TarWriter tar(stream);
+  std::int64_t number = 0;
+  const std::int64_t rows = interleave<Sample>(sources, shards, [&](const Sample& sample) {
+    for (const auto& [ending, bytes] : sample.members) {
+      tar.add(sample_key(number) + "." + ending, bytes);
+    }
+    ++number;
+  });
+  tar.close();
+  stream.close();
+  if (!stream) {
+    fail(Kind::unavailable, "{} cannot be written", out.string());
+  }
+  return rows;
+}
+
+using Merge = std::int64_t (*)(const std::vector<fs::path>&, const fs::path&);
+
+/// By the ending of what is to be written; none is a folder.
+Merge merge_to(const std::string& ending) {
+  static const std::map<std::string, Merge> merges = {
+      {"", merge_folders},       {".parquet", merge_parquet}, {".csv", merge_delimited},
+      {".tsv", merge_delimited}, {".jsonl", merge_lines},     {".ndjson", merge_lines},
+      {".txt", merge_lines},     {".tar", merge_tars}};
+  const auto found = merges.find(ending);
+  return found == merges.end() ? nullptr : found->second;
+}
+
 }  // namespace
 
 std::int64_t merge_shards(const std::vector<fs::path>& shards, const fs::path& out) {
   const std::string ending = out.extension();
-  const auto merge = ending == ".parquet"                   ? merge_parquet
-                     : ending == ".csv" || ending == ".tsv" ? merge_delimited
-                     : ending == ".jsonl" || ending == ".ndjson" || ending == ".txt" ? merge_lines
-                                                                                     : nullptr;
+  const Merge merge = merge_to(ending);
   if (merge == nullptr) {
     fail(Kind::invalid_argument,
-         "{}: the ending \"{}\" cannot be merged to; expected .jsonl, .csv, .tsv, .txt or .parquet",
+         "{}: the ending \"{}\" cannot be merged to; expected .jsonl, .csv, .tsv, .txt, .parquet, "
+         ".tar or none (a dataset folder)",
          out.string(), ending);
   }
   for (const fs::path& shard : shards) {
@@ -169,14 +255,17 @@ std::int64_t merge_shards(const std::vector<fs::path>& shards, const fs::path& o
   check_same_job(shards);
   fs::path begun = out;
   begun.replace_filename(out.stem().string() + ".merging" + ending);
-  fs::remove(begun);
+  fs::remove_all(begun);
+  if (ending.empty()) {
+    fs::create_directories(begun);
+  }
   try {
     const std::int64_t rows = merge(shards, begun);
     fs::rename(begun, out);
     return rows;
   } catch (...) {
     std::error_code code;
-    fs::remove(begun, code);
+    fs::remove_all(begun, code);
     throw;
   }
 }

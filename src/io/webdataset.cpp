@@ -15,7 +15,8 @@ namespace {
 using nlohmann::ordered_json;
 using Strings = std::vector<std::string>;
 
-constexpr std::int64_t most_text = 16 << 20;  // bytes of a member that is read as text
+// Bytes of a member that is read.
+constexpr std::int64_t most_text = 16 << 20, most_other = 256 << 20;
 constexpr const char* key_column = "__key__";
 
 /// A member's key and ending: parted at the first dot of the file's name.
@@ -32,16 +33,12 @@ bool is_text(const std::string& ending) {
   return std::ranges::find(endings, ending) != endings.end();
 }
 
-struct Sample {
-  std::string key;
-  std::vector<std::pair<std::string, std::string>> members;  // those of text: ending, bytes
-};
+using Sample = SampleReader::Sample;
 
 class WebDatasetReader : public RowReader {
  public:
-  explicit WebDatasetReader(const fs::path& path) : name_(path.string()), tar_(path) {
-    advance();
-    const auto sample = next_sample();
+  explicit WebDatasetReader(const fs::path& path) : name_(path.string()), samples_(path, true) {
+    const auto sample = samples_.next();
     if (!sample) {
       fail(Kind::corrupt, "{} has no samples; expected members as KEY.txt, KEY.json", name_);
     }
@@ -56,32 +53,12 @@ class WebDatasetReader : public RowReader {
     if (first_) {
       return std::exchange(first_, std::nullopt);
     }
-    const auto sample = next_sample();
+    const auto sample = samples_.next();
     return sample ? std::optional(row_of(cells_of(*sample))) : std::nullopt;
   }
 
  private:
   using Cells = std::vector<std::pair<std::string, std::string>>;
-
-  void advance() { ahead_ = tar_.next(); }
-
-  std::optional<Sample> next_sample() {
-    Sample sample;
-    while (ahead_) {
-      const auto [key, ending] = parted(ahead_->name);
-      if (!key.empty()) {
-        if (!sample.key.empty() && key != sample.key) {
-          break;
-        }
-        sample.key = key;
-        if (is_text(ending)) {
-          sample.members.emplace_back(ending, tar_.read(most_text));
-        }
-      }
-      advance();
-    }
-    return sample.key.empty() ? std::nullopt : std::optional(std::move(sample));
-  }
 
   Cells cells_of(const Sample& sample) const {
     Cells cells = {{key_column, sample.key}};
@@ -113,13 +90,35 @@ class WebDatasetReader : public RowReader {
   }
 
   std::string name_;
-  TarReader tar_;
-  std::optional<TarReader::Member> ahead_;  // not yet taken into a sample
+  SampleReader samples_;
   Strings columns_;
   std::optional<Strings> first_;
 };
 
 }  // namespace
+
+SampleReader::SampleReader(const fs::path& path, bool text_only)
+    : tar_(path), text_only_(text_only), ahead_(tar_.next()) {}
+
+std::optional<Sample> SampleReader::next() {
+  Sample sample;
+  for (; ahead_; ahead_ = tar_.next()) {
+    const auto [key, ending] = parted(ahead_->name);
+    if (key.empty()) {
+      continue;
+    }
+    if (!sample.key.empty() && key != sample.key) {
+      break;
+    }
+    sample.key = key;
+    if (!text_only_ || is_text(ending)) {
+      sample.members.emplace_back(ending, tar_.read(is_text(ending) ? most_text : most_other));
+    }
+  }
+  return sample.key.empty() ? std::nullopt : std::optional(std::move(sample));
+}
+
+std::string sample_key(std::int64_t number) { return fmt::format("{:09}", number); }
 
 std::unique_ptr<RowReader> open_webdataset(const fs::path& path) {
   return std::make_unique<WebDatasetReader>(path);
@@ -133,7 +132,7 @@ void write_webdataset(const fs::path& path, const fs::path& journal,
   std::ifstream rows(journal, std::ios::binary);
   std::string line;
   for (std::int64_t number = 0; std::getline(rows, line); ++number) {
-    const std::string key = fmt::format("{:09}", number);
+    const std::string key = sample_key(number);
     const ordered_json row = ordered_json::parse(line);
     tar.add(key + ".json", line);
     if (row.contains(text_column)) {

@@ -3,13 +3,37 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/files.h"
 #include "io/table.h"
+#include "io/tar.h"
 
 namespace longhand {
+
+/// A tar file's samples: members that follow one another with one key.
+class SampleReader {
+ public:
+  struct Sample {
+    std::string key;
+    std::vector<std::pair<std::string, std::string>> members;  // ending, bytes
+  };
+
+  /// `text_only`: members that are no text are passed over. Throws not_found, corrupt.
+  SampleReader(const fs::path& path, bool text_only);
+  std::optional<Sample> next();
+
+ private:
+  TarReader tar_;
+  bool text_only_;
+  std::optional<TarReader::Member> ahead_;  // not yet taken into a sample
+};
+
+/// The key of a sample by its number, as this program writes it.
+std::string sample_key(std::int64_t number);
 
 /// Samples as rows of text. Columns, as the first sample has them: "__key__", its members of text
 /// by their endings (txt, text, caption, cls), and the keys of its .json; other members are passed

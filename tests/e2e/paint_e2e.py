@@ -154,6 +154,24 @@ class Comparing(Case):
         self.check(out, 8)
         self.refused(2, "another run", *self.arguments, "--limit", 8, "--seed", 5, "-o", out)
 
+    def test_shards(self):
+        """Folders of shards become one that the command itself goes on with."""
+        shards = [self.folder / f"part{i}" for i in range(2)]
+        for i, shard in enumerate(shards):
+            self.longhand(*self.arguments, "--limit", 3, "--shard", f"{i}/2", "-o", shard)
+        merged = self.folder / "merged"
+        self.assertEqual(self.longhand("merge", *shards, "-o", merged).stdout, f"3 rows in {merged}\n")
+        for whole, shard, own in ((0, 0, 0), (1, 1, 0), (2, 0, 1)):
+            for kind in ("typed", "lengthened"):
+                self.assertEqual((merged / f"images/{whole:05}-{kind}.png").read_bytes(),
+                                 (shards[shard] / f"images/{own:05}-{kind}.png").read_bytes())
+        self.longhand(*self.arguments, "--limit", 3, "-o", merged)
+        self.check(merged, 3)
+        other = self.folder / "other"
+        self.longhand(*self.arguments, "--limit", 3, "--shard", "1/2", "--guidance", 2, "-o", other)
+        self.refused(2, "not of one job", "merge", shards[0], other, "-o", self.folder / "mixed")
+        self.assertFalse((self.folder / "mixed").exists())
+
 
 if __name__ == "__main__":
     unittest.main()

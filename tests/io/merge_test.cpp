@@ -51,7 +51,7 @@ std::vector<std::string> prompts_in(const fs::path& path) {
 
 TEST_CASE("shards of every format become what one process would have written") {
   const Folder folder;
-  for (const char* ending : {".jsonl", ".csv", ".tsv", ".txt", ".parquet"}) {
+  for (const char* ending : {".jsonl", ".csv", ".tsv", ".txt", ".parquet", ".tar"}) {
     for (const int count : {7, 6, 2}) {
       CAPTURE(ending);
       CAPTURE(count);
@@ -72,6 +72,38 @@ TEST_CASE("shards of every format become what one process would have written") {
       fs::remove(out);
     }
   }
+}
+
+TEST_CASE("folders with pictures become the folder that one process would have written") {
+  const Folder folder;
+  const auto folder_of = [&](const std::string& name, int count, int part, int parts) {
+    const fs::path path = folder.path / name;
+    RowWriter writer(path,
+                     {{"Prompt"}, {"Image", Column::Type::image}, {"Seed", Column::Type::whole}},
+                     {.card = "# Some pictures\n", .shard_rows = parts == 1 ? 10 : 2});
+    for (int row = part, own = 0; row < count; row += parts, ++own) {
+      const std::string picture = fmt::format("images/{:05}-typed.png", own);
+      write_file_atomically(path / picture, fmt::format("picture {}", row));
+      writer.append({fmt::format("a cat, {}", row), picture, std::int64_t{7}});
+    }
+    writer.finish();
+    return path;
+  };
+  const fs::path whole = folder_of("whole", 7, 0, 1), out = folder.path / "merged";
+  const std::vector<fs::path> shards = {folder_of("part0", 7, 0, 2), folder_of("part1", 7, 1, 2)};
+  fs::remove_all(shards[1] / "images");  // the Parquet has them
+  CHECK(merge_shards(shards, out) == 7);
+  for (const char* file :
+       {"rows.jsonl", "README.md", "data/train-00000-of-00001.parquet", "images/00000-typed.png",
+        "images/00005-typed.png", "images/00006-typed.png"}) {
+    CAPTURE(file);
+    CHECK(read_file(out / file) == read_file(whole / file));
+  }
+  CHECK(prompts_in(out) == prompts_in(whole));
+  fs::remove_all(out);
+  fs::remove_all(shards[0] / "data");
+  CHECK_THROWS_WITH_AS(merge_shards(shards, out), doctest::Contains("finished"), Error);
+  CHECK_FALSE(fs::exists(out));
 }
 
 TEST_CASE("what is no whole job is refused, and nothing is left") {
