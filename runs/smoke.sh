@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The story of runs/pocket.sh in small: every stage, within ten minutes on two cores, and a picture by what was trained.
+# The story of runs/pocket.sh in small: every stage, some ten minutes on two cores, and a picture by what was trained.
 # It shows that all parts work together, no more. Stopped at any moment, the same command goes on.
 #
 #   runs/smoke.sh                 recipes in runs/smoke, results in runs/out/smoke

@@ -234,7 +234,8 @@ Merge merge_to(const std::string& ending) {
 
 }  // namespace
 
-std::int64_t merge_shards(const std::vector<fs::path>& shards, const fs::path& out) {
+std::int64_t merge_shards(const std::vector<fs::path>& shards, const fs::path& to) {
+  const fs::path out = to.has_filename() ? to : to.parent_path();  // "folder/" is "folder"
   const std::string ending = out.extension();
   const Merge merge = merge_to(ending);
   if (merge == nullptr) {

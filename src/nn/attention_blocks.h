@@ -1,4 +1,4 @@
-// What attention kernels share: matrices packed for oneDNN's block products, and blocks of scores
+// Matrices packed for oneDNN's block products, and what attention kernels share: blocks of scores
 // on their way to probabilities (FlashAttention's online softmax: Dao et al. 2022, algorithm 1).
 #pragma once
 
