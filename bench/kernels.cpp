@@ -12,8 +12,8 @@
 #include "nn/doubling.h"
 #include "nn/flash_attention.h"
 #include "nn/fused.h"
-#include "nn/int8_linear.h"
 #include "nn/operators.h"
+#include "nn/quantised_linear.h"
 
 namespace longhand {
 namespace {
@@ -109,9 +109,9 @@ void compare_doubling(std::array<int64_t, 2> shape, at::ScalarType dtype, int ro
       [&] { return doubling.forward(x); });
 }
 
-/// Layers in 8 bits, so many in turn that no cache holds their weights, with libtorch's the
-/// product alone: its inputs are quantised already, its result stays in float32.
-void compare_int8(int64_t rows, int64_t in, int64_t out, int rounds) {
+/// Layers in 8 or 4 bits, so many in turn that no cache holds their weights, with libtorch's in 8
+/// the product alone: its inputs are quantised already, its result stays in float32.
+void compare_quantised(int bits, int64_t rows, int64_t in, int64_t out, int rounds) {
   constexpr int64_t bytes = int64_t{1} << 29;
   const Tensor weight = at::randn({out, in}).to(at::kBFloat16),
                x = at::randn({rows, in}).to(at::kBFloat16);
@@ -126,13 +126,14 @@ void compare_int8(int64_t rows, int64_t in, int64_t out, int rounds) {
                             c10::List<std::optional<at::Scalar>>, std::string_view)>(
           "onednn::qlinear_pointwise");
   std::vector<Tensor> packed;
-  std::vector<Int8Linear> layers;
+  std::vector<QuantisedLinear> layers;
   for (int64_t i = 0; i < bytes / (in * out); ++i) {
     packed.push_back(prepack.call(whole.clone(), std::nullopt));
-    layers.emplace_back(weight);
+    layers.emplace_back(weight, bits);
   }
   compare(
-      fmt::format("layer in 8 bits, [{}, {}] to {}, {} in turn", rows, in, out, layers.size()),
+      fmt::format("layer in {} bits, [{}, {}] to {}, {} in turn", bits, rows, in, out,
+                  layers.size()),
       rounds, 2.0 * static_cast<double>(rows * in * out) * static_cast<double>(layers.size()),
       [&] {
         Tensor y;
@@ -144,7 +145,7 @@ void compare_int8(int64_t rows, int64_t in, int64_t out, int rounds) {
       },
       [&] {
         Tensor y;
-        for (const Int8Linear& each : layers) {
+        for (const QuantisedLinear& each : layers) {
           y = each.forward(x, {});
         }
         return y;
@@ -156,9 +157,11 @@ void compare_all(int rounds) {
   fmt::print("{} threads, {} rounds\n\n", at::get_num_threads(), rounds);
   fmt::print("| | libtorch, ms | ours, ms | times as fast | libtorch, GFLOP/s | ours, GFLOP/s |\n");
   fmt::print("|---|---|---|---|---|---|\n");
-  compare_int8(64, 4096, 14336, rounds);
-  compare_int8(64, 14336, 4096, rounds);
-  compare_int8(64, 576, 1536, rounds);
+  for (const int bits : {8, 4}) {
+    compare_quantised(bits, 64, 4096, 14336, rounds);
+    compare_quantised(bits, 64, 14336, 4096, rounds);
+    compare_quantised(bits, 64, 576, 1536, rounds);
+  }
   for (const at::ScalarType dtype : {at::kBFloat16, at::kFloat}) {
     for (const std::array<int64_t, 5>& shape : {std::array<int64_t, 5>{2, 8, 4096, 4096, 40},
                                                 {2, 10, 4096, 4096, 64},
