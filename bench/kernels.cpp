@@ -1,5 +1,5 @@
 // The kernels of src/nn beside libtorch's operators, in turn, medians: the table of
-// bench/README.md. Usage: kernels [ROUNDS]
+// bench/README.md. Usage: kernels [ROUNDS [layers | attention | norms | doubling | training]]
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 
@@ -14,6 +14,7 @@
 #include "nn/fused.h"
 #include "nn/operators.h"
 #include "nn/quantised_linear.h"
+#include "nn/trained_convolution.h"
 
 namespace longhand {
 namespace {
@@ -152,37 +153,76 @@ void compare_quantised(int bits, int64_t rows, int64_t in, int64_t out, int roun
       });
 }
 
-void compare_all(int rounds) {
-  const c10::InferenceMode inference;
+/// What a step of training takes of a 3×3 convolution: the output, and the gradients of all.
+void compare_training(const std::array<int64_t, 4>& shape, int64_t out, int rounds) {
+  const auto map = [&](int64_t channels) {
+    return at::randn({shape[0], channels, shape[2], shape[3]})
+        .to(at::kBFloat16)
+        .contiguous(at::MemoryFormat::ChannelsLast);
+  };
+  const auto leaf = [](const Tensor& t) { return t.to(at::kBFloat16).requires_grad_(true); };
+  const Tensor x = map(shape[1]).requires_grad_(true), change = map(out);
+  const Tensor weight = leaf(at::randn({out, shape[1], 3, 3})), bias = leaf(at::randn({out}));
+  const auto step = [&](const auto& convolve) {
+    return [&] {
+      convolve().backward(change);
+      return weight.grad();
+    };
+  };
+  const double operations = 3 * 2.0 * 9 * static_cast<double>(x.numel() * out);
+  compare(fmt::format("convolution and its gradients BFloat16, [{}] to {}", fmt::join(shape, ", "),
+                      out),
+          rounds, operations, step([&] { return at::conv2d(x, weight, bias, 1, 1); }),
+          step([&] { return trained_convolution(x, weight, bias); }));
+}
+
+void compare_all(int rounds, std::string_view only) {
+  const auto wanted = [&](std::string_view what) { return only.empty() || only == what; };
   fmt::print("{} threads, {} rounds\n\n", at::get_num_threads(), rounds);
   fmt::print("| | libtorch, ms | ours, ms | times as fast | libtorch, GFLOP/s | ours, GFLOP/s |\n");
   fmt::print("|---|---|---|---|---|---|\n");
+  if (wanted("training")) {
+    compare_training({64, 192, 4, 4}, 192, rounds);
+    compare_training({64, 384, 4, 4}, 192, rounds);
+    compare_training({64, 128, 8, 8}, 128, rounds);
+    compare_training({64, 320, 8, 8}, 128, rounds);
+    compare_training({64, 64, 16, 16}, 64, rounds);
+  }
+  const c10::InferenceMode inference;
   for (const int bits : {8, 4}) {
-    compare_quantised(bits, 64, 4096, 14336, rounds);
-    compare_quantised(bits, 64, 14336, 4096, rounds);
-    compare_quantised(bits, 64, 576, 1536, rounds);
+    if (wanted("layers")) {
+      compare_quantised(bits, 64, 4096, 14336, rounds);
+      compare_quantised(bits, 64, 14336, 4096, rounds);
+      compare_quantised(bits, 64, 576, 1536, rounds);
+    }
   }
   for (const at::ScalarType dtype : {at::kBFloat16, at::kFloat}) {
-    for (const std::array<int64_t, 5>& shape : {std::array<int64_t, 5>{2, 8, 4096, 4096, 40},
-                                                {2, 10, 4096, 4096, 64},
-                                                {2, 20, 1024, 1024, 64},
-                                                {2, 8, 1024, 1024, 80},
-                                                {2, 8, 4096, 77, 40},
-                                                {2, 8, 256, 256, 160},
-                                                {2, 8, 64, 64, 160},
-                                                {2, 8, 64, 77, 160},
-                                                {2, 12, 77, 77, 64},
-                                                {1, 1, 4096, 4096, 512}}) {
-      compare_attention(shape, dtype, rounds);
+    if (wanted("attention")) {
+      for (const std::array<int64_t, 5>& shape : {std::array<int64_t, 5>{2, 8, 4096, 4096, 40},
+                                                  {2, 10, 4096, 4096, 64},
+                                                  {2, 20, 1024, 1024, 64},
+                                                  {2, 8, 1024, 1024, 80},
+                                                  {2, 8, 4096, 77, 40},
+                                                  {2, 8, 256, 256, 160},
+                                                  {2, 8, 64, 64, 160},
+                                                  {2, 8, 64, 77, 160},
+                                                  {2, 12, 77, 77, 64},
+                                                  {1, 1, 4096, 4096, 512}}) {
+        compare_attention(shape, dtype, rounds);
+      }
     }
-    compare_gated_gelu(dtype, rounds);
-    compare_group_norm({2, 320, 64, 64}, dtype, rounds);
-    compare_group_norm({2, 1280, 16, 16}, dtype, rounds);
-    compare_group_norm({2, 1280, 8, 8}, dtype, rounds);
-    compare_group_norm({1, 128, 512, 512}, dtype, rounds);
-    compare_doubling({1280, 16}, dtype, rounds);
-    compare_doubling({640, 32}, dtype, rounds);
-    compare_doubling({512, 128}, dtype, rounds);
+    if (wanted("norms")) {
+      compare_gated_gelu(dtype, rounds);
+      compare_group_norm({2, 320, 64, 64}, dtype, rounds);
+      compare_group_norm({2, 1280, 16, 16}, dtype, rounds);
+      compare_group_norm({2, 1280, 8, 8}, dtype, rounds);
+      compare_group_norm({1, 128, 512, 512}, dtype, rounds);
+    }
+    if (wanted("doubling")) {
+      compare_doubling({1280, 16}, dtype, rounds);
+      compare_doubling({640, 32}, dtype, rounds);
+      compare_doubling({512, 128}, dtype, rounds);
+    }
   }
 }
 
@@ -190,6 +230,6 @@ void compare_all(int rounds) {
 }  // namespace longhand
 
 int main(int argc, char** argv) {
-  longhand::compare_all(argc > 1 ? std::max(1, std::atoi(argv[1])) : 15);
+  longhand::compare_all(argc > 1 ? std::max(1, std::atoi(argv[1])) : 15, argc > 2 ? argv[2] : "");
   return 0;
 }

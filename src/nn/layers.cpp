@@ -6,6 +6,7 @@
 #include "nn/flash_attention.h"
 #include "nn/fused.h"
 #include "nn/trained.h"
+#include "nn/trained_convolution.h"
 
 namespace longhand {
 namespace {
@@ -44,7 +45,12 @@ Conv2d::Conv2d(const Scope& scope, int in, int out, int kernel, int stride, int 
 }
 
 Tensor Conv2d::forward(const Tensor& x) const {
-  return pack ? pack->forward(x, bias) : at::conv2d(x, weight, bias, stride, padding);
+  if (pack) {
+    return pack->forward(x, bias);
+  }
+  return trained_convolution_helps(x, weight, stride, padding)
+             ? trained_convolution(x, weight, bias)
+             : at::conv2d(x, weight, bias, stride, padding);
 }
 
 GroupNorm::GroupNorm(const Scope& scope, int groups, int channels, double epsilon)
