@@ -2,6 +2,7 @@
 # Lengthens a table of prompts and paints each as typed and as lengthened, a shard a task of an array. Each task goes on where
 # it stood when it is started again (--requeue does that after a lost node).
 # Usage: sbatch --array=0-7 python/examples/slurm_array.sh prompts.parquet OUT
+#        longhand merge OUT/part-{0..7} -o OUT/whole    # when all have ended
 #SBATCH --job-name=longhand
 #SBATCH --cpus-per-task=8
 #SBATCH --mem=8G

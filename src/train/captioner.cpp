@@ -1,6 +1,6 @@
 // Trains a captioner (models/git.h) on scenes, its image encoder being CLIP's, which stays as it is
-// (Betker et al. 2023, section 2.1): on alt-texts, or, going on from such a run, on short and
-// descriptive captions, in the shares that the recipe gives.
+// or learns further (Betker et al. 2023, section 2.1): on alt-texts, or, going on from such a run,
+// on short and descriptive captions, in the shares that the recipe gives.
 #include "pipeline/captioner.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -28,11 +28,13 @@ struct CaptionerRecipe {
         clip(config_value<std::string>(recipe.config, "clip", "")),
         latents(config_value<std::string>(recipe.config, "latents", "")),
         start(config_value<std::string>(recipe.config, "start", "")),
+        learn_image_encoder(config_value(recipe.config, "learn_image_encoder", false)),
         scenes(config_value<std::int64_t>(recipe.config, "scenes", 10000)) {}
 
   json model;
-  fs::path clip, latents;  // folders of their runs
-  fs::path start;          // weights of an earlier run to go on from; "": none
+  fs::path clip, latents;    // folders of their runs
+  fs::path start;            // weights of an earlier run to go on from; "": none
+  bool learn_image_encoder;  // else it stays CLIP's
   std::int64_t scenes;
 };
 
@@ -69,7 +71,7 @@ class CaptionerTraining {
   std::map<std::string, Tensor> parameters() const {
     std::map<std::string, Tensor> learned;
     for (const auto& [name, tensor] : weights_.parameters()) {
-      if (!name.starts_with(image_encoder)) {
+      if (own_.learn_image_encoder || !name.starts_with(image_encoder)) {
         learned[name] = tensor;
       }
     }
@@ -142,7 +144,7 @@ class CaptionerTraining {
   void take_image_encoder() {
     weights_.start_from(own_.clip / "image_encoder" / "model.safetensors", image_encoder);
     for (const auto& [name, tensor] : weights_.parameters()) {
-      if (name.starts_with(image_encoder)) {
+      if (!own_.learn_image_encoder && name.starts_with(image_encoder)) {
         Tensor frozen = tensor;
         frozen.set_data(tensor.to(dtype_));
       }
@@ -214,8 +216,6 @@ class CaptionerTraining {
 
 }  // namespace
 
-void train_captioner(const Recipe& recipe) {
-  learn<CaptionerTraining>(recipe, "captioner, beside CLIP's encoder");
-}
+void train_captioner(const Recipe& recipe) { learn<CaptionerTraining>(recipe, "captioner"); }
 
 }  // namespace longhand
