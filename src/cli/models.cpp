@@ -29,7 +29,7 @@ std::string human_count(const std::optional<std::int64_t>& count) {
 }
 
 void print_table(const std::vector<CatalogueRow>& rows) {
-  constexpr const char* layout = "{:<23} {:<4} {:>7} {:>8}  {:<32} {:<46} {}\n";
+  constexpr const char* layout = "{:<23} {:<4} {:>7} {:>8}  {:<48} {:<46} {}\n";
   fmt::print(fmt::runtime(layout), "name", "here", "params", "size", "does", "licence",
              "repository");
   for (const CatalogueRow& row : rows) {

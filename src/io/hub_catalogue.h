@@ -10,7 +10,8 @@
 
 namespace longhand {
 
-/// A row of data/models.json. Sizes are of the plain weights (float32 where they are published so).
+/// A row of data/models.json. Sizes are of the plain weights (float32 where they are published so),
+/// an embedded model's of its files.
 struct CatalogueRow {
   std::string name;
   std::string repository;         // ORG/NAME

@@ -1,5 +1,6 @@
 """longhand pull and longhand models against a hub on this machine, and beside huggingface_hub on one cache."""
 import json
+import math
 import os
 import pathlib
 import random
@@ -36,6 +37,12 @@ def pictures_model() -> dict:
 PLAIN = {"model_index.json", "scheduler/scheduler_config.json", "unet/config.json",
          "unet/diffusion_pytorch_model.safetensors"}
 WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
+
+
+def header_of(file: pathlib.Path) -> dict:
+    """What a safetensors file says of its tensors."""
+    with open(file, "rb") as opened:
+        return json.loads(opened.read(int.from_bytes(opened.read(8), "little")))
 
 
 class HubCase(Case):
@@ -176,6 +183,10 @@ class Pulling(HubCase):
         pocket = [row for row in json.loads(self.longhand("models", "--json", env=self.environment).stdout)
                   if row["name"] == "pocket"]
         self.assertEqual(pocket[0]["here"], str(ROOT / "models" / "pocket"))
+        files = [file for file in (ROOT / "models" / "pocket").rglob("*") if file.is_file()]
+        self.assertEqual(pocket[0]["download_bytes"], sum(file.stat().st_size for file in files))
+        self.assertEqual(pocket[0]["parameters"], sum(math.prod(tensor["shape"]) for file in files if file.suffix == ".safetensors"
+                                                      for name, tensor in header_of(file).items() if name != "__metadata__"))
 
 
 class Tokens(HubCase):
