@@ -133,7 +133,7 @@ class Embedded(Case):
         places = things = 0
         for line in (self.folder / "captions.jsonl").read_text().splitlines():
             row = json.loads(line)
-            scene = json.loads((self.folder / "scenes" / row["Image"]).with_suffix(".json").read_text())
+            scene = json.loads((self.folder / row["Image"]).with_suffix(".json").read_text())
             places += scene["place"] in row["Caption"]
             things += scene["figures"][0]["thing"] in row["Caption"]
         self.assertGreaterEqual(places, 13)
