@@ -1,7 +1,7 @@
 // Tokens a second of the torch engine at several numbers of sequences, beside what the processor
 // can multiply and read: the figures of bench/README.md.
 //
-//   decode [--bits 8|4] [--sequences N] [--own 48] [GGUF]
+//   decode [--int8] [--sequences N] [--own 48] [GGUF]
 //
 // As llama-batched-bench -npp 512 -ntg 48 -pps does it: sequences share 512 tokens, each then
 // decodes 48 of its own, whatever they are; sampling is left out. Without --sequences at 1, 8, 64
@@ -23,7 +23,7 @@ constexpr int shared = 512;
 
 struct Request {
   fs::path gguf = home() / ".deps/models/SmolLM2-135M-Instruct.Q4_1.gguf";
-  int bits = 0;
+  bool int8 = false;
   std::vector<int> sequences = {1, 8, 64, 256};
   int own = 48;
 };
@@ -77,9 +77,9 @@ double step_seconds(const DecoderTransformer& network, const DecoderTransformer:
 }
 
 void report(const Request& request) {
-  const auto& [gguf, bits, sequences, own] = request;
+  const auto& [gguf, int8, sequences, own] = request;
   const at::ScalarType dtype = dtype_named("auto");
-  const DecoderTransformer network(Gguf(gguf), {.dtype = dtype, .bits = bits});
+  const DecoderTransformer network(Gguf(gguf), {.dtype = dtype, .int8 = int8});
   const DecoderTransformerConfig& c = network.config();
   const double attention =
       2.0 * static_cast<double>((c.heads.heads + c.heads.kv_heads) * c.heads.width * c.hidden);
@@ -89,8 +89,7 @@ void report(const Request& request) {
   const double scores =
       static_cast<double>(c.layers * c.heads.heads * c.heads.width) * (shared + own / 2.0);
   const double operations = 2 * weights + 4 * scores;  // a token
-  const double bytes =
-      weights * (bits > 0 ? bits / 8.0 : static_cast<double>(c10::elementSize(dtype)));
+  const double bytes = weights * (int8 ? 1 : static_cast<double>(c10::elementSize(dtype)));
   std::vector<std::int32_t> tokens;
   for (int i = 0; i < shared; ++i) {
     tokens.push_back(500 + i);
@@ -100,8 +99,7 @@ void report(const Request& request) {
   const DecoderTransformer::Prefix prefix = network.prefix(tokens);
   fmt::print(
       "{} {}: {:.0f} GFLOP/s at most, {:.1f} GB/s read; the shared tokens {:.0f} a second\n\n",
-      gguf.stem().string(), bits > 0 ? fmt::format("int{}", bits) : "bfloat16", peak / 1e9,
-      read / 1e9, shared / filling);
+      gguf.stem().string(), int8 ? "int8" : "bfloat16", peak / 1e9, read / 1e9, shared / filling);
   fmt::print(
       "| sequences | tokens/s | of the matmul peak | of the bandwidth |\n|---|---|---|---|\n");
   for (const int count : sequences) {
@@ -115,8 +113,8 @@ Request requested(int count, char** arguments) {
   Request request;
   for (int i = 1; i < count; ++i) {
     const std::string_view word = arguments[i];
-    if (word == "--bits" && i + 1 < count) {
-      request.bits = std::stoi(arguments[++i]);
+    if (word == "--int8") {
+      request.int8 = true;
     } else if (word == "--sequences" && i + 1 < count) {
       request.sequences = {std::stoi(arguments[++i])};
     } else if (word == "--own" && i + 1 < count) {

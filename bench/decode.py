@@ -55,7 +55,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if not arguments.seven_billion:
         compare({"llama-batched-bench": lambda n, own: llama(SMALL, n, own), "longhand, bfloat16": lambda n, own: ours(SMALL, n, own),
-                 "longhand, int8": lambda n, own: ours(SMALL, n, own, "--bits", "8")}, [1, 8, 64, 256], 48, arguments.rounds)
+                 "longhand, int8": lambda n, own: ours(SMALL, n, own, "--int8")}, [1, 8, 64, 256], 48, arguments.rounds)
         return
     files = {kind: WEIGHTS / f"mistral-7b-random.{kind}.gguf" for kind in ("q4_0", "q8_0")}
     for kind, file in files.items():
@@ -66,8 +66,7 @@ def main() -> None:
             begun.rename(file)
     compare({"llama.cpp, Q4_0": lambda n, own: llama(files["q4_0"], n, own), "llama.cpp, Q8_0": lambda n, own: llama(files["q8_0"], n, own),
              "longhand, bfloat16": lambda n, own: ours(files["q8_0"], n, own),
-             "longhand, int8": lambda n, own: ours(files["q8_0"], n, own, "--bits", "8"),
-             "longhand, int4": lambda n, own: ours(files["q8_0"], n, own, "--bits", "4")}, [64], 16, arguments.rounds)
+             "longhand, int8": lambda n, own: ours(files["q8_0"], n, own, "--int8")}, [64], 16, arguments.rounds)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@
 #include "nn/doubling.h"
 #include "nn/flash_attention.h"
 #include "nn/fused.h"
+#include "nn/int8_linear.h"
 #include "nn/operators.h"
-#include "nn/quantised_linear.h"
 #include "nn/trained_convolution.h"
 
 namespace longhand {
@@ -110,9 +110,9 @@ void compare_doubling(std::array<int64_t, 2> shape, at::ScalarType dtype, int ro
       [&] { return doubling.forward(x); });
 }
 
-/// Layers in 8 or 4 bits, so many in turn that no cache holds their weights, with libtorch's in 8
-/// the product alone: its inputs are quantised already, its result stays in float32.
-void compare_quantised(int bits, int64_t rows, int64_t in, int64_t out, int rounds) {
+/// Layers in 8 bits, so many in turn that no cache holds their weights, with libtorch's the
+/// product alone: its inputs are quantised already, its result stays in float32.
+void compare_int8(int64_t rows, int64_t in, int64_t out, int rounds) {
   constexpr int64_t bytes = int64_t{1} << 29;
   const Tensor weight = at::randn({out, in}).to(at::kBFloat16),
                x = at::randn({rows, in}).to(at::kBFloat16);
@@ -127,14 +127,13 @@ void compare_quantised(int bits, int64_t rows, int64_t in, int64_t out, int roun
                             c10::List<std::optional<at::Scalar>>, std::string_view)>(
           "onednn::qlinear_pointwise");
   std::vector<Tensor> packed;
-  std::vector<QuantisedLinear> layers;
+  std::vector<Int8Linear> layers;
   for (int64_t i = 0; i < bytes / (in * out); ++i) {
     packed.push_back(prepack.call(whole.clone(), std::nullopt));
-    layers.emplace_back(weight, bits);
+    layers.emplace_back(weight);
   }
   compare(
-      fmt::format("layer in {} bits, [{}, {}] to {}, {} in turn", bits, rows, in, out,
-                  layers.size()),
+      fmt::format("layer in 8 bits, [{}, {}] to {}, {} in turn", rows, in, out, layers.size()),
       rounds, 2.0 * static_cast<double>(rows * in * out) * static_cast<double>(layers.size()),
       [&] {
         Tensor y;
@@ -146,7 +145,7 @@ void compare_quantised(int bits, int64_t rows, int64_t in, int64_t out, int roun
       },
       [&] {
         Tensor y;
-        for (const QuantisedLinear& each : layers) {
+        for (const Int8Linear& each : layers) {
           y = each.forward(x, {});
         }
         return y;
@@ -189,12 +188,10 @@ void compare_all(int rounds, std::string_view only) {
     compare_training({64, 64, 16, 16}, 64, rounds);
   }
   const c10::InferenceMode inference;
-  for (const int bits : {8, 4}) {
-    if (wanted("layers")) {
-      compare_quantised(bits, 64, 4096, 14336, rounds);
-      compare_quantised(bits, 64, 14336, 4096, rounds);
-      compare_quantised(bits, 64, 576, 1536, rounds);
-    }
+  if (wanted("layers")) {
+    compare_int8(64, 4096, 14336, rounds);
+    compare_int8(64, 14336, 4096, rounds);
+    compare_int8(64, 576, 1536, rounds);
   }
   for (const at::ScalarType dtype : {at::kBFloat16, at::kFloat}) {
     if (wanted("attention")) {

@@ -1,6 +1,8 @@
 // longhand models: what is known by a short name, and what of it is on this machine.
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "io/hub_catalogue.h"
@@ -72,7 +74,9 @@ std::function<int()> declare_models(CLI::App& app) {
   app.add_flag("--json", *json, "as JSON; \"here\" is the folder or file, or null");
   app.footer(examples);
   return [json] {
-    (*json ? print_json : print_table)(catalogue());
+    std::vector<CatalogueRow> rows = catalogue();
+    std::ranges::for_each(rows, measure);
+    (*json ? print_json : print_table)(rows);
     return 0;
   };
 }

@@ -31,26 +31,6 @@ CatalogueRow row_of(const nlohmann::json& json) {
   return row;
 }
 
-/// An embedded model's sizes are those of its files.
-void measure(CatalogueRow& row) {
-  std::int64_t parameters = 0, bytes = 0;
-  for (const auto& entry : fs::recursive_directory_iterator(home() / row.path)) {
-    if (!entry.is_regular_file()) {
-      continue;
-    }
-    bytes += static_cast<std::int64_t>(entry.file_size());
-    if (entry.path().extension() == ".safetensors") {
-      const Safetensors file(entry.path());
-      for (const auto& [name, tensor] : file.tensors()) {
-        parameters += std::accumulate(tensor.shape.begin(), tensor.shape.end(), std::int64_t{1},
-                                      std::multiplies<>());
-      }
-    }
-  }
-  row.parameters = parameters;
-  row.download_bytes = bytes;
-}
-
 /// The snapshot of a repository in the cache; nullopt where it is not there or not whole.
 std::optional<fs::path> find_whole(const RepositoryAt& wanted) {
   const RepositoryCache cache(HubSettings::from_environment().cache, wanted.repository);
@@ -79,14 +59,34 @@ std::vector<CatalogueRow> catalogue() {
     const auto json = nlohmann::json::parse(read_file(path));
     for (const auto& row : json.at("models")) {
       rows.push_back(row_of(row));
-      if (!rows.back().path.empty() && fs::is_directory(home() / rows.back().path)) {
-        measure(rows.back());
-      }
     }
   } catch (const nlohmann::json::exception& error) {
     fail(Kind::corrupt, "{}: {}", path.string(), error.what());
   }
   return rows;
+}
+
+void measure(CatalogueRow& row) {
+  const fs::path folder = home() / row.path;
+  if (row.path.empty() || !fs::is_directory(folder)) {
+    return;
+  }
+  std::int64_t parameters = 0, bytes = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (!entry.is_regular_file()) {
+      continue;
+    }
+    bytes += static_cast<std::int64_t>(entry.file_size());
+    if (entry.path().extension() == ".safetensors") {
+      const Safetensors file(entry.path());
+      for (const auto& [name, tensor] : file.tensors()) {
+        parameters += std::accumulate(tensor.shape.begin(), tensor.shape.end(), std::int64_t{1},
+                                      std::multiplies<>());
+      }
+    }
+  }
+  row.parameters = parameters;
+  row.download_bytes = bytes;
 }
 
 std::optional<CatalogueRow> find_in_catalogue(const std::string& name) {

@@ -10,8 +10,7 @@
 
 namespace longhand {
 
-/// A row of data/models.json. Sizes are of the plain weights (float32 where they are published so),
-/// an embedded model's of its files.
+/// A row of data/models.json. Sizes are of the plain weights (float32 where they are published so).
 struct CatalogueRow {
   std::string name;
   std::string repository;         // ORG/NAME
@@ -25,6 +24,9 @@ struct CatalogueRow {
 
 /// Throws corrupt when data/models.json is.
 std::vector<CatalogueRow> catalogue();
+
+/// Gives an embedded model's row the sizes of its files. Throws corrupt, naming the file.
+void measure(CatalogueRow& row);
 
 std::optional<CatalogueRow> find_in_catalogue(const std::string& name);
 

@@ -85,14 +85,13 @@ DecoderTransformer::DecoderTransformer(const Gguf& gguf, const DecoderTransforme
   for (int64_t i = 0; i < config_.layers; ++i) {
     layers_.push_back(layer(gguf, i));
   }
-  const int bits = options.bits > 0 ? 8 : 0;
   output_ = gguf.has_tensor("output.weight")
-                ? joined(gguf, {"output"}, {config_.vocabulary}, config_.hidden, bits)
-                : linear(embedding_, {}, bits);
+                ? joined(gguf, {"output"}, {config_.vocabulary}, config_.hidden)
+                : linear(embedding_, {});
 }
 
 Tensor DecoderTransformer::Linear::product(const Tensor& x) const {
-  return quantised.defined() ? quantised.forward(x, bias) : packed_linear(x, packed, bias);
+  return eight.defined() ? eight.forward(x, bias) : packed_linear(x, packed, bias);
 }
 
 Tensor DecoderTransformer::Linear::forward(const Tensor& x) const {
@@ -108,17 +107,17 @@ Tensor DecoderTransformer::Linear::forward(const Tensor& x) const {
   return parts.size() == 1 ? parts.front() : at::cat(parts);
 }
 
-DecoderTransformer::Linear DecoderTransformer::linear(const Tensor& weight, const Tensor& bias,
-                                                      int bits) const {
-  return bits > 0 ? Linear{{}, bias, QuantisedLinear(weight, bits), options_.deterministic}
-                  : Linear{pack_linear(weight), bias, {}, options_.deterministic};
+DecoderTransformer::Linear DecoderTransformer::linear(const Tensor& weight,
+                                                      const Tensor& bias) const {
+  return options_.int8 ? Linear{{}, bias, Int8Linear(weight), options_.deterministic}
+                       : Linear{pack_linear(weight), bias, {}, options_.deterministic};
 }
 
 /// Linear layers of the same input as one: their outputs lie side by side.
 DecoderTransformer::Linear DecoderTransformer::joined(const Gguf& gguf,
                                                       const std::vector<std::string>& names,
-                                                      const std::vector<int64_t>& outs, int64_t in,
-                                                      int bits) const {
+                                                      const std::vector<int64_t>& outs,
+                                                      int64_t in) const {
   std::vector<Tensor> weights, biases;
   for (std::size_t i = 0; i < names.size(); ++i) {
     weights.push_back(gguf.tensor(names[i] + ".weight", {outs[i], in}, options_.dtype));
@@ -131,7 +130,7 @@ DecoderTransformer::Linear DecoderTransformer::joined(const Gguf& gguf,
          names.front());
   }
   return linear(weights.size() == 1 ? weights.front() : at::cat(weights),
-                biases.empty() ? Tensor() : at::cat(biases), bits);
+                biases.empty() ? Tensor() : at::cat(biases));
 }
 
 DecoderTransformer::Layer DecoderTransformer::layer(const Gguf& gguf, int64_t index) const {
@@ -142,16 +141,15 @@ DecoderTransformer::Layer DecoderTransformer::layer(const Gguf& gguf, int64_t in
   const auto norm = [&](const char* name, int64_t width) {
     return gguf.tensor(prefix + name + ".weight", {width}, at::kFloat);
   };
-  Layer layer{
-      norm("attn_norm", hidden),
-      norm("ffn_norm", hidden),
-      {},
-      {},
-      joined(gguf, {prefix + "attn_q", prefix + "attn_k", prefix + "attn_v"}, {queries, keys, keys},
-             hidden, options_.bits),
-      joined(gguf, {prefix + "attn_output"}, {hidden}, queries, options_.bits),
-      joined(gguf, {prefix + "ffn_gate", prefix + "ffn_up"}, {ff, ff}, hidden, options_.bits),
-      joined(gguf, {prefix + "ffn_down"}, {hidden}, ff, options_.bits)};
+  Layer layer{norm("attn_norm", hidden),
+              norm("ffn_norm", hidden),
+              {},
+              {},
+              joined(gguf, {prefix + "attn_q", prefix + "attn_k", prefix + "attn_v"},
+                     {queries, keys, keys}, hidden),
+              joined(gguf, {prefix + "attn_output"}, {hidden}, queries),
+              joined(gguf, {prefix + "ffn_gate", prefix + "ffn_up"}, {ff, ff}, hidden),
+              joined(gguf, {prefix + "ffn_down"}, {hidden}, ff)};
   if (gguf.has_tensor(prefix + "attn_q_norm.weight")) {
     layer.query_norm = norm("attn_q_norm", config_.heads.width);
     layer.key_norm = norm("attn_k_norm", config_.heads.width);

@@ -6,7 +6,7 @@
 
 #include "llm/gguf.h"
 #include "nn/cached_attention.h"
-#include "nn/quantised_linear.h"
+#include "nn/int8_linear.h"
 
 namespace longhand {
 
@@ -23,9 +23,7 @@ struct DecoderTransformerConfig {
 
 struct DecoderTransformerOptions {
   at::ScalarType dtype = at::kBFloat16;
-  /// Of linear layers' weights, 8 or 4, with inputs in 8; the rest, as all with 0, in dtype. The
-  /// layer of the logits has 8 at least.
-  int bits = 0;
+  bool int8 = false;  // linear layers in 8 bits, the rest as dtype
   /// Linear layers take blocks of equally many rows, padded: oneDNN then sums alike whatever
   /// company a row has. All else goes row by row anyway.
   bool deterministic = false;
@@ -60,10 +58,10 @@ class DecoderTransformer {
   const DecoderTransformerConfig& config() const { return config_; }
 
  private:
-  /// x [rows, in] → [rows, out], by a packed weight or a quantised one.
+  /// x [rows, in] → [rows, out], by a packed weight or one of 8 bits.
   struct Linear {
     at::Tensor packed, bias;
-    QuantisedLinear quantised;
+    Int8Linear eight;
     bool in_blocks = false;
     at::Tensor forward(const at::Tensor& x) const;
     at::Tensor product(const at::Tensor& x) const;
@@ -74,9 +72,9 @@ class DecoderTransformer {
     Linear query_key_value, attention_output, gate_up, down;
   };
   Layer layer(const Gguf& gguf, std::int64_t index) const;
-  Linear linear(const at::Tensor& weight, const at::Tensor& bias, int bits) const;
+  Linear linear(const at::Tensor& weight, const at::Tensor& bias) const;
   Linear joined(const Gguf& gguf, const std::vector<std::string>& names,
-                const std::vector<std::int64_t>& outs, std::int64_t in, int bits) const;
+                const std::vector<std::int64_t>& outs, std::int64_t in) const;
   at::Tensor turns(const Gguf& gguf) const;
   at::Tensor attended(const Layer& layer, std::size_t index, const at::Tensor& x,
                       const SharedKeys& shared, std::span<const Row> rows,

@@ -21,14 +21,7 @@ int64_t weight_bytes(const DecoderTransformerConfig& c, const TorchEngineOptions
   const int64_t layer = attention + 3 * c.feed_forward * c.hidden;
   const int64_t embedding = c.vocabulary * c.hidden;
   const auto size = static_cast<int64_t>(c10::elementSize(options.network.dtype));
-  switch (options.network.bits) {
-    case 4:  // and a step of 8 bits for 32 weights
-      return embedding * (size + 1) + c.layers * layer * 17 / 32;
-    case 8:
-      return embedding * (size + 1) + c.layers * layer;
-    default:
-      return (2 * embedding + c.layers * layer) * size;
-  }
+  return embedding * size + (c.layers * layer + embedding) * (options.network.int8 ? 1 : size);
 }
 
 /// Of one token's keys and values, in all layers.
@@ -155,10 +148,10 @@ TorchEngineFit torch_engine_fit(const fs::path& gguf, const TorchEngineOptions& 
                    std::string(network.dtype == at::kFloat ? "float32" : "bfloat16") +
                    " with AVX-512, which the torch engine needs"};
   }
-  if (network.bits > 0 && !int8_runs()) {
-    return {0, fmt::format("this processor does not multiply 8 bits with AVX-512 VNNI, which "
-                           "--llm-dtype int{} needs",
-                           network.bits)};
+  if (network.int8 && !int8_runs()) {
+    return {
+        0,
+        "this processor does not multiply 8 bits with AVX-512 VNNI, which --llm-dtype int8 needs"};
   }
   DecoderTransformerConfig config{};
   try {
@@ -168,15 +161,6 @@ TorchEngineFit torch_engine_fit(const fs::path& gguf, const TorchEngineOptions& 
       throw;
     }
     return {0, error.what()};
-  }
-  const int64_t widths =
-      config.hidden | config.feed_forward | config.heads.heads * config.heads.width;
-  if (network.bits == 4 && widths % 32 != 0) {
-    return {0, fmt::format(
-                   "{} has layers of {}, {} and {} inputs, and --llm-dtype int4 takes multiples "
-                   "of 32",
-                   gguf.filename().string(), config.hidden, config.feed_forward,
-                   config.heads.heads * config.heads.width)};
   }
   const auto need = [&](int sequences) {
     return weight_bytes(config, options) +

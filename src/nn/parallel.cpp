@@ -1,6 +1,5 @@
 #include "nn/parallel.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/TensorIterator.h>
 
 #include <algorithm>
@@ -21,19 +20,6 @@ void parallel_for(std::int64_t count, const std::function<void(std::int64_t, std
         body(begin, begin + size);
       },
       std::max<std::int64_t>(grain, 1));
-}
-
-void on_each_thread(const std::function<void()>& body) {
-  parallel_for(at::get_num_threads(), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      body();
-    }
-  });
-}
-
-Queue::Block Queue::take() {
-  const std::int64_t begin = std::min(taken_.fetch_add(block_), count_);
-  return {begin, std::min(begin + block_, count_)};
 }
 
 }  // namespace longhand

@@ -3,6 +3,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <array>
+#include <memory>
 #include <vector>
 
 #include "nn/attention_blocks.h"
@@ -59,8 +60,9 @@ class PackedPixels {
   PackedPixels(const std::vector<const BFloat16*>& pixels, int64_t first, int64_t width)
       : width_(width) {
     for (std::size_t odd = 0; odd < packed_.size(); ++odd) {
-      packed_[odd].resize(pixels.size() * static_cast<std::size_t>(width));
-      BFloat16* to = packed_[odd].data();
+      packed_[odd] = std::make_unique_for_overwrite<BFloat16[]>(pixels.size() *
+                                                                static_cast<std::size_t>(width));
+      BFloat16* to = packed_[odd].get();
       for (std::size_t at = odd; at + 1 < pixels.size(); at += pair, to += pair * width) {
         const BFloat16 *left = pixels[at] + first, *right = pixels[at + 1] + first;
         for (int64_t channel = 0; channel < width; ++channel) {
@@ -71,13 +73,13 @@ class PackedPixels {
     }
   }
   const BFloat16* from(int64_t position) const {
-    return packed_[static_cast<std::size_t>(position % pair)].data() +
+    return packed_[static_cast<std::size_t>(position % pair)].get() +
            position / pair * pair * width_;
   }
 
  private:
   int64_t width_;
-  std::array<std::vector<BFloat16>, pair> packed_;
+  std::array<std::unique_ptr<BFloat16[]>, pair> packed_;
 };
 
 /// The gradient [maps, height, width, channels] → [channels, positions].

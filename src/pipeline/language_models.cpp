@@ -32,12 +32,11 @@ std::shared_ptr<LanguageModel> load_gguf(const fs::path& gguf, const UpsampleReq
   if (request.engine != "auto" && request.engine != "torch" && request.engine != "llama.cpp") {
     fail(Kind::invalid_argument, "--engine {}: expected auto, torch or llama.cpp", request.engine);
   }
-  const int bits = request.llm_dtype == "int8" ? 8 : request.llm_dtype == "int4" ? 4 : 0;
-  TorchEngineOptions options{
-      .sequences = request.batch.value_or(most_sequences),
-      .network = {.dtype = dtype_named(bits > 0 ? "auto" : request.llm_dtype),
-                  .bits = bits,
-                  .deterministic = request.deterministic}};
+  const bool int8 = request.llm_dtype == "int8";
+  TorchEngineOptions options{.sequences = request.batch.value_or(most_sequences),
+                             .network = {.dtype = dtype_named(int8 ? "auto" : request.llm_dtype),
+                                         .int8 = int8,
+                                         .deterministic = request.deterministic}};
   if (request.engine != "llama.cpp") {
     const auto [sequences, reason] = torch_engine_fit(gguf, options);
     if (sequences > 0) {

@@ -47,8 +47,9 @@ struct UpsampleRequest {
           "what runs a GGUF: torch (many sequences at once), llama.cpp, or auto, which takes torch "
           "where it runs the model"),
       field("llm_dtype", &UpsampleRequest::llm_dtype,
-            "auto, float32, bfloat16, int8 or int4: linear layers in 8 or 4 bits, half and nearly a "
-            "quarter of bfloat16's memory; of the torch engine"),
+            "auto, float32, bfloat16, or int8: linear layers in 8 bits, half of bfloat16's memory; "
+            "of "
+            "the torch engine"),
       field("template", &UpsampleRequest::prompt_template, "\"dalle3\", or a template's JSON file"),
       field("candidates", &UpsampleRequest::candidates, "captions tried for each prompt", 1, 64),
       field("max_tokens", &UpsampleRequest::max_tokens,

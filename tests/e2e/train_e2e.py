@@ -295,6 +295,12 @@ class Drawings(Training):
         self.assertEqual((review["drawings"], review["drawing_among_ten"]), (2, 1))
         self.longhand("train", self.recipe("clip", "further", 2, drawings=table, start=str(self.folder / "clip")))
         self.longhand("train", self.recipe("captioner", "captioner", 3, drawings=table, drawings_share=1))
+        self.longhand("train", self.recipe("captioner", "learning", 3, learn_image_encoder=True))
+        seen = safetensors.torch.load_file(self.folder / "clip/image_encoder/model.safetensors")
+        for out, stays in ("captioner", True), ("learning", False):
+            own = safetensors.torch.load_file(self.folder / out / "model.safetensors")
+            same = [torch.equal(own[f"git.image_encoder.{name}"], tensor) for name, tensor in seen.items() if name.startswith("vision_model")]
+            self.assertEqual(all(same), stays)
         (self.folder / "other.jsonl").write_text('{"Image": "x.png"}\n')
         self.refused(4, "no column Title", "train", self.recipe("clip", "other", 2, drawings=str(self.folder / "other.jsonl")))
 

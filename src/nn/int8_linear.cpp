@@ -1,4 +1,4 @@
-#include "nn/quantised_linear.h"
+#include "nn/int8_linear.h"
 
 #include <optional>
 #include <span>
@@ -7,7 +7,6 @@
 #include "core/error.h"
 #include "nn/amx.h"
 #include "nn/attention_blocks.h"
-#include "nn/four_bits.h"
 #include "nn/lanes.h"
 #include "nn/parallel.h"
 
@@ -18,9 +17,8 @@ using at::BFloat16;
 using at::Tensor;
 using std::int64_t;
 
-constexpr float largest = 127;   // of a quantised number
-constexpr int64_t chunk = 1024;  // inputs whose products stay in the second cache
-constexpr int64_t panels_together = 4;
+constexpr float largest = 127;    // of a quantised number
+constexpr int64_t chunk = 1024;   // inputs whose products stay in the second cache
 constexpr int offset = 128;       // inputs are stored without a sign
 constexpr int64_t few_rows = 16;  // waking a thread for them takes longer than quantising them
 
@@ -114,9 +112,8 @@ LONGHAND_CLONES void dequantised(const std::int32_t* sums, float scale, const Pa
 
 /// What a thread multiplies with.
 struct Multiplier {
-  explicit Multiplier(const Quantised& q, int bits)
-      : sums(static_cast<std::size_t>(round_up(q.numbers.size(0), AmxTiles::rows) * panel)),
-        unpacked(static_cast<std::size_t>(bits == 4 ? chunk * panel : 0)) {
+  explicit Multiplier(const Quantised& q)
+      : sums(static_cast<std::size_t>(round_up(q.numbers.size(0), AmxTiles::rows) * panel)) {
     if (q.numbers.size(1) % AmxTiles::inner == 0 && amx_int8_runs()) {
       tiles.emplace();
     }
@@ -130,32 +127,26 @@ struct Multiplier {
   Multiplier& operator=(const Multiplier&) = delete;
 
   std::optional<AmxTiles> tiles;
-  std::vector<std::int32_t> sums;     // [rows, 64]
-  std::vector<std::int8_t> unpacked;  // [chunk / 4, 64, 4]
+  std::vector<std::int32_t> sums;  // [rows, 64]
 };
 
-/// Products of all rows with one panel [in, 64] → m.sums. `packed` is read from memory once; with
-/// tiles, what follows it, until `end`, is fetched on the way.
-void multiply(const Quantised& q, const std::int8_t* packed, const std::int8_t* end, int bits,
+/// Products of all rows with one panel [in, 64] → m.sums. `weights` are read from memory once; with
+/// tiles, what follows them, until `end`, is fetched on the way.
+void multiply(const Quantised& q, const std::int8_t* weights, const std::int8_t* end,
               Multiplier& m) {
   const int64_t rows = q.numbers.size(0), in = q.numbers.size(1), stride = q.numbers.stride(0);
   const auto* numbers = q.numbers.const_data_ptr<std::uint8_t>();
   for (int64_t first = 0; first < in; first += chunk) {
     const int64_t width = std::min(chunk, in - first);
-    const int64_t bytes = bits == 4 ? four_bits::panel_bytes(width) : width * panel;
-    const std::int8_t* weights = packed;
-    if (bits == 4) {
-      four_bits::unpack(reinterpret_cast<const std::uint8_t*>(packed), width, m.unpacked.data());
-      weights = m.unpacked.data();
-    }
-    packed += bytes;
+    const std::int8_t* next = weights + width * panel;
     if (m.tiles) {
       m.tiles->product(numbers + first, round_up(rows, AmxTiles::rows), stride, weights, width,
-                       m.sums.data(), first > 0, {packed, std::min(packed + bytes, end)});
+                       m.sums.data(), first > 0, {next, std::min(next + width * panel, end)});
     } else {
       at::native::cpublas::brgemm(rows, panel, width, stride, panel, panel, first > 0,
                                   numbers + first, weights, m.sums.data());
     }
+    weights = next;
   }
 }
 
@@ -169,52 +160,29 @@ void outputs(const std::vector<std::int32_t>& sums, const Quantised& q, const Pa
   }
 }
 
-/// A panel's weights as whole numbers, [some, in], and their rows' scales.
-struct Rounded {
-  Tensor numbers, scales;
-};
-
-/// Rounds some rows to 8 bits and lays them out as a panel.
-Rounded packed_in_eight(const Tensor& rows, std::int8_t* to) {
-  const int64_t some = rows.size(0), in = rows.size(1);
-  Tensor scales = std::get<0>(rows.abs().max(1)).div_(largest).clamp_min_(1e-30);
-  Tensor numbers = at::round(rows / scales.unsqueeze(1)).to(at::kChar);
-  pack<std::int8_t>({numbers.const_data_ptr<std::int8_t>(), in, some, 1, in}, in, panel, to);
-  return {numbers, scales};
-}
-
-/// The same in 4 bits.
-Rounded packed_in_four(const Tensor& rows, std::int8_t* to) {
-  const four_bits::Rows rounded = four_bits::rounded(rows);
-  four_bits::pack(rounded, reinterpret_cast<std::uint8_t*>(to));
-  const Tensor steps = rounded.steps.to(at::kChar).repeat_interleave(four_bits::group_width, 1);
-  return {rounded.numbers * steps, rounded.scales};
-}
-
 }  // namespace
 
 bool int8_runs() { return __builtin_cpu_supports("avx512vnni") != 0; }
 
-QuantisedLinear::QuantisedLinear(const Tensor& weight, int bits)
-    : out_(weight.size(0)), bits_(bits) {
+Int8Linear::Int8Linear(const Tensor& weight) : out_(weight.size(0)) {
   const int64_t in = weight.size(1), panels = round_up(out_, panel) / panel;
-  const int64_t multiple = bits == 4 ? four_bits::group_width : lane_count;
-  if (in % multiple != 0) {
-    fail(Kind::internal, "a layer of {} inputs in {} bits: expected a multiple of {}", in, bits,
-         multiple);
+  if (in % lane_count != 0) {
+    fail(Kind::internal, "a layer of {} inputs in 8 bits: expected a multiple of {}", in,
+         lane_count);
   }
-  packed_ = at::empty({panels, bits == 4 ? four_bits::panel_bytes(in) : in * panel}, at::kChar);
+  packed_ = at::empty({panels, in * panel}, at::kChar);
   scales_ = at::zeros({panels * panel}, at::kFloat);
   offsets_ = at::zeros({panels * panel}, at::kInt);
   parallel_for(panels, [&](int64_t begin, int64_t end) {
     const c10::InferenceMode inference;
     for (int64_t i = begin; i < end; ++i) {
       const int64_t first = i * panel, some = std::min(panel, out_ - first);
-      const Tensor rows = weight.narrow(0, first, some).to(at::kFloat).contiguous();
-      std::int8_t* to = packed_.mutable_data_ptr<std::int8_t>() + i * packed_.stride(0);
-      const auto [numbers, scales] =
-          bits == 4 ? packed_in_four(rows, to) : packed_in_eight(rows, to);
-      const Tensor offsets = numbers.sum(1, false, at::kInt) * offset;
+      const Tensor wide = weight.narrow(0, first, some).to(at::kFloat);
+      const Tensor scales = std::get<0>(wide.abs().max(1)).div_(largest).clamp_min_(1e-30);
+      const Tensor rounded = at::round(wide / scales.unsqueeze(1)).to(at::kChar);
+      pack<std::int8_t>({rounded.const_data_ptr<std::int8_t>(), in, some, 1, in}, in, panel,
+                        packed_.mutable_data_ptr<std::int8_t>() + first * in);
+      const Tensor offsets = rounded.sum(1, false, at::kInt) * offset;
       std::copy_n(scales.const_data_ptr<float>(), some, scales_.mutable_data_ptr<float>() + first);
       std::copy_n(offsets.const_data_ptr<std::int32_t>(), some,
                   offsets_.mutable_data_ptr<std::int32_t>() + first);
@@ -222,7 +190,7 @@ QuantisedLinear::QuantisedLinear(const Tensor& weight, int bits)
   });
 }
 
-Tensor QuantisedLinear::forward(const Tensor& x, const Tensor& bias) const {
+Tensor Int8Linear::forward(const Tensor& x, const Tensor& bias) const {
   const bool wide = x.scalar_type() == at::kFloat;
   const Quantised q = wide ? quantised_rows<float>(x) : quantised_rows<BFloat16>(x);
   const int64_t columns = scales_.size(0);
@@ -231,21 +199,18 @@ Tensor QuantisedLinear::forward(const Tensor& x, const Tensor& bias) const {
   const Tensor y = at::empty({x.size(0), columns}, x.options());
   const std::int8_t* packed = packed_.const_data_ptr<std::int8_t>();
   const int64_t stride = packed_.stride(0);
-  Queue panels(packed_.size(0), panels_together);
-  on_each_thread([&] {
-    Multiplier m(q, bits_);
-    for (auto block = panels.take(); block.begin < block.end; block = panels.take()) {
-      for (int64_t i = block.begin; i < block.end; ++i) {
-        multiply(q, packed + i * stride, packed + block.end * stride, bits_, m);
-        const int64_t first = i * panel;
-        const Panel p{offsets_.const_data_ptr<std::int32_t>() + first,
-                      scales_.const_data_ptr<float>() + first,
-                      shift.defined() ? shift.const_data_ptr<float>() + first : nullptr};
-        if (wide) {
-          outputs(m.sums, q, p, y.mutable_data_ptr<float>() + first, columns);
-        } else {
-          outputs(m.sums, q, p, y.mutable_data_ptr<BFloat16>() + first, columns);
-        }
+  parallel_for(packed_.size(0), [&](int64_t begin, int64_t end) {
+    Multiplier m(q);
+    for (int64_t i = begin; i < end; ++i) {
+      multiply(q, packed + i * stride, packed + end * stride, m);
+      const int64_t first = i * panel;
+      const Panel p{offsets_.const_data_ptr<std::int32_t>() + first,
+                    scales_.const_data_ptr<float>() + first,
+                    shift.defined() ? shift.const_data_ptr<float>() + first : nullptr};
+      if (wide) {
+        outputs(m.sums, q, p, y.mutable_data_ptr<float>() + first, columns);
+      } else {
+        outputs(m.sums, q, p, y.mutable_data_ptr<BFloat16>() + first, columns);
       }
     }
   });
