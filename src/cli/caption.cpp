@@ -141,23 +141,17 @@ int caption_table(const Captioner& captioner, const Arguments& arguments,
   const CaptionRequest& request = arguments.request;
   RowWriter writer(arguments.out, columns,
                    {.text_column = "Caption", .overwrite = arguments.overwrite, .card = card});
-  for (std::size_t i = 0; i < writer.existing().size(); ++i) {
-    const auto& old = writer.existing()[i];
-    const bool text_only = fs::path(arguments.out).extension() == ".txt";
-    const bool same =
-        i < pictures.size() &&
-        (text_only || (old[0] == path_from(pictures[i], arguments.out) && old[2] == request.kind &&
-                       old[3] == request.model && old[4] == std::to_string(request.seed)));
-    if (!same) {
-      fail(Kind::invalid_argument,
-           "{}: row {} is of another run (picture, kind, model or seed differ); name another file "
-           "or --overwrite",
-           arguments.out, i + 1);
-    }
-  }
-  const auto before = std::ssize(writer.existing());
-  Progress progress("captioning", "pictures", std::ssize(pictures), before);
-  caption_all(captioner, request, pictures, before,
+  const bool text_only = fs::path(arguments.out).extension() == ".txt";
+  writer.check_existing(
+      "picture, kind, model or seed", [&](std::int64_t i, const std::vector<std::string>& old) {
+        return i < std::ssize(pictures) &&
+               (text_only ||
+                (old[0] == path_from(pictures[static_cast<std::size_t>(i)], arguments.out) &&
+                 old[2] == request.kind && old[3] == request.model &&
+                 old[4] == std::to_string(request.seed)));
+      });
+  Progress progress("captioning", "pictures", std::ssize(pictures), writer.before());
+  caption_all(captioner, request, pictures, writer.before(),
               [&](const fs::path& picture, const std::string& caption) {
                 writer.append({path_from(picture, arguments.out), caption, request.kind,
                                request.model, request.seed});

@@ -71,28 +71,24 @@ class Run {
         request_(request),
         head_(head),
         writer_(folder_, columns, {.overwrite = arguments.overwrite, .card = card()}) {
-    for (const auto& row : writer_.existing()) {
-      gallery_.push_back(gallery_row(row));
+    const auto before = writer_.existing();
+    while (const auto row = before->next()) {
+      gallery_.push_back(gallery_row(*row));
     }
   }
 
-  std::int64_t before() const { return std::ssize(writer_.existing()); }
+  std::int64_t before() const { return writer_.before(); }
 
   /// Rows that an earlier run wrote must be of the same prompts and settings.
   void check_resumed(PromptRows& rows) const {
-    for (std::size_t i = 0; i < writer_.existing().size(); ++i) {
-      const auto& old = writer_.existing()[i];
-      const auto row = rows.next();
-      const bool same = row && old[0] == row->prompt && old[4] == head_.model &&
-                        old[5] == std::to_string(request_.seed.value()) && old[9] == head_.llm &&
-                        old[10] == head_.prompt_template && old[11] == head_.settings;
-      if (!same) {
-        fail(Kind::invalid_argument,
-             "{}: row {} is of another run (prompt, seed, model, template or settings differ); "
-             "name another folder or --overwrite",
-             folder_.string(), i + 1);
-      }
-    }
+    writer_.check_existing("prompt, seed, model, template or settings",
+                           [&](std::int64_t, const std::vector<std::string>& old) {
+                             const auto row = rows.next();
+                             return row && old[0] == row->prompt && old[4] == head_.model &&
+                                    old[5] == std::to_string(request_.seed.value()) &&
+                                    old[9] == head_.llm && old[10] == head_.prompt_template &&
+                                    old[11] == head_.settings;
+                           });
   }
 
   void add(const Pair& pair) {

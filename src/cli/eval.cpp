@@ -67,27 +67,26 @@ class Results {
       : folder_(arguments.out),
         head_(std::move(head)),
         writer_(folder_, evaluation_columns(), {.overwrite = arguments.overwrite, .card = card()}) {
-    for (const auto& row : writer_.existing()) {
-      rows_.push_back(report_row(row));
+    const auto before = writer_.existing();
+    while (const auto row = before->next()) {
+      rows_.push_back(report_row(*row));
     }
   }
 
   std::int64_t done() const { return std::ssize(rows_); }
 
   void check_resumed(const std::vector<Trial>& trials) const {
-    for (std::size_t i = 0; i < writer_.existing().size(); ++i) {
-      const auto& row = writer_.existing()[i];
-      const bool same = i < trials.size() && row[0] == trials[i].prompt.task &&
-                        row[1] == trials[i].kind && row[2] == trials[i].prompt.prompt &&
-                        row[7] == std::to_string(trials[i].seed) && row[8] == head_.model &&
-                        row[9] == head_.settings;
-      if (!same) {
-        fail(Kind::invalid_argument,
-             "{}: row {} is of another evaluation (model, tasks, kinds, limit, seed or settings "
-             "differ); name another folder or --overwrite",
-             folder_.string(), i + 1);
-      }
-    }
+    writer_.check_existing(
+        "model, tasks, kinds, limit, seed or settings",
+        [&](std::int64_t i, const std::vector<std::string>& row) {
+          if (i >= std::ssize(trials)) {
+            return false;
+          }
+          const Trial& trial = trials[static_cast<std::size_t>(i)];
+          return row[0] == trial.prompt.task && row[1] == trial.kind &&
+                 row[2] == trial.prompt.prompt && row[7] == std::to_string(trial.seed) &&
+                 row[8] == head_.model && row[9] == head_.settings;
+        });
   }
 
   void add(const Judged& judged) {

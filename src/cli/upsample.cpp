@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 
@@ -53,19 +54,14 @@ constexpr const char* card =
 /// Rows that an earlier run wrote must be of the same prompts and settings.
 void check_resumed(const RowWriter& writer, PromptRows& rows, const Arguments& arguments,
                    const std::vector<std::string>& settings) {
-  for (std::size_t i = 0; i < writer.existing().size(); ++i) {
-    const auto& old = writer.existing()[i];
-    const auto row = rows.next();
-    const bool text_only = fs::path(arguments.out).extension() == ".txt";
-    const bool same = row && (text_only || (old[0] == row->prompt && old[3] == settings[0] &&
-                                            old[4] == settings[1] && old[5] == settings[2]));
-    if (!same) {
-      fail(Kind::invalid_argument,
-           "{}: row {} is of another run (prompt, seed, model or template differ); name another "
-           "file or --overwrite",
-           arguments.out, i + 1);
-    }
-  }
+  const bool text_only = fs::path(arguments.out).extension() == ".txt";
+  writer.check_existing("prompt, seed, model or template",
+                        [&](std::int64_t, const std::vector<std::string>& old) {
+                          const auto row = rows.next();
+                          return row && (text_only || (old[0] == row->prompt &&
+                                                       std::equal(settings.begin(), settings.end(),
+                                                                  old.begin() + 3)));
+                        });
 }
 
 int upsample_table(const Upsampler& upsampler, const std::string& model,
@@ -76,8 +72,7 @@ int upsample_table(const Upsampler& upsampler, const std::string& model,
       {.text_column = "Upsampled Prompt", .overwrite = arguments.overwrite, .card = card});
   check_resumed(writer, rows, arguments,
                 {std::to_string(arguments.request.seed), model, upsampler.prompt_template().name});
-  const auto before = std::ssize(writer.existing());
-  Progress progress("lengthening", "prompts", rows.total(), before);
+  Progress progress("lengthening", "prompts", rows.total(), writer.before());
   upsampler.upsample(
       [&] { return rows.next(); },
       [&](const Caption& caption) {

@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <utility>
 
 #include "core/error.h"
@@ -33,13 +35,18 @@ nlohmann::json cell_json(const Cell& cell) {
 
 bool delimited(const std::string& ending) { return ending == ".csv" || ending == ".tsv"; }
 
-/// The length of a text up to the end of its last whole row: a line end outside quotation marks.
-std::size_t whole_rows(const std::string& text, bool quotes) {
-  std::size_t end = 0;
+/// The length of a file up to the end of its last whole row: a line end outside quotation marks.
+std::int64_t whole_rows(const fs::path& path, bool quotes) {
+  std::ifstream file(path, std::ios::binary);
+  std::vector<char> block(1 << 20);
+  std::int64_t end = 0, at = 0;
   bool open = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    open = quotes && text[i] == '"' ? !open : open;
-    end = text[i] == '\n' && !open ? i + 1 : end;
+  while (file.read(block.data(), std::ssize(block)), file.gcount() > 0) {
+    for (const char letter : std::span(block).first(static_cast<std::size_t>(file.gcount()))) {
+      ++at;
+      open = quotes && letter == '"' ? !open : open;
+      end = letter == '\n' && !open ? at : end;
+    }
   }
   return end;
 }
@@ -51,6 +58,48 @@ std::vector<std::string> names_of(const std::vector<Column>& columns) {
   }
   return names;
 }
+
+/// The first rows of a table, their cells in another table's order of columns.
+class RowsBefore : public RowReader {
+ public:
+  /// `text_column` is what a .txt file holds.
+  RowsBefore(const fs::path& path, std::vector<std::string> columns, const std::string& text_column,
+             std::int64_t count)
+      : columns_(std::move(columns)), left_(count) {
+    if (count == 0) {
+      return;
+    }
+    rows_ = RowReader::open(path);
+    std::vector<std::string> have = rows_->columns();
+    if (path.extension() == ".txt") {
+      have = {text_column};
+    }
+    for (const std::string& column : columns_) {
+      places_.push_back(std::ranges::find(have, column) - have.begin());
+    }
+  }
+
+  const std::vector<std::string>& columns() const override { return columns_; }
+
+  std::optional<std::vector<std::string>> next() override {
+    const auto row = left_ > 0 ? rows_->next() : std::nullopt;
+    if (!row) {
+      return std::nullopt;
+    }
+    --left_;
+    std::vector<std::string> ordered;
+    for (const std::ptrdiff_t place : places_) {
+      ordered.push_back(place < std::ssize(*row) ? (*row)[static_cast<std::size_t>(place)] : "");
+    }
+    return ordered;
+  }
+
+ private:
+  std::vector<std::string> columns_;
+  std::vector<std::ptrdiff_t> places_;  // of a column in the file; past its end: not there
+  std::unique_ptr<RowReader> rows_;
+  std::int64_t left_;
+};
 
 }  // namespace
 
@@ -123,7 +172,7 @@ RowWriter::RowWriter(const fs::path& path, std::vector<Column> columns, RowOptio
   if (options_.overwrite && ftruncate(file_.descriptor, 0) != 0) {
     fail(Kind::unavailable, "{} cannot be emptied: {}", rows_.string(), std::strerror(errno));
   }
-  go_on(fs::is_regular_file(rows_) ? read_file(rows_, std::size_t{1} << 36) : "");
+  go_on();
 }
 
 RowWriter::File::~File() {
@@ -160,7 +209,11 @@ void RowWriter::restore() {
 }
 
 /// What a file of no whole row holds where a run of this command was cut off in its first write.
-bool RowWriter::begun_by_us(const std::string& text) const {
+bool RowWriter::begun_by_us() const {
+  std::string text(std::size_t{1} << 16, '\0');
+  std::ifstream file(rows_, std::ios::binary);
+  file.read(text.data(), std::ssize(text));
+  text.resize(static_cast<std::size_t>(file.gcount()));
   const std::string separator = ending_ == ".csv" ? "," : "\t";
   const std::string begin = delimited(ending_)
                                 ? fmt::format("{}\n", fmt::join(names_of(columns_), separator))
@@ -169,42 +222,56 @@ bool RowWriter::begun_by_us(const std::string& text) const {
   return begin.starts_with(text) || (ending_ == ".jsonl" && text.starts_with(begin));
 }
 
-/// Drops an unfinished last row, reads the others, or begins the file with its header. A file that
-/// is not of this table is left as it is.
-void RowWriter::go_on(std::string text) {
-  const std::size_t whole = whole_rows(text, delimited(ending_));
-  if (whole == 0 && !begun_by_us(text)) {
+/// Drops an unfinished last row and counts the others, or begins the file with its header. A file
+/// that is not of this table is left as it is.
+void RowWriter::go_on() {
+  if (!fs::is_regular_file(rows_)) {  // what is no file, such as a pipe, has nothing to go on from
+    begin();
+    return;
+  }
+  const std::int64_t whole = whole_rows(rows_, delimited(ending_));
+  if (whole == 0 && !begun_by_us()) {
     fail(Kind::invalid_argument,
          "{} is not a table of this command; name another file or --overwrite", rows_.string());
   }
   if (whole > 0 && ending_ != ".txt") {
     check_columns(RowReader::open(rows_)->columns(), rows_);
   }
-  if (whole != text.size()) {
-    if (ftruncate(file_.descriptor, static_cast<off_t>(whole)) != 0) {
-      fail(Kind::unavailable, "{} cannot be shortened: {}", rows_.string(), std::strerror(errno));
-    }
+  if (ftruncate(file_.descriptor, whole) != 0) {
+    fail(Kind::unavailable, "{} cannot be shortened: {}", rows_.string(), std::strerror(errno));
   }
   if (whole == 0) {
-    if (delimited(ending_)) {
-      const char separator = ending_ == ".csv" ? ',' : '\t';
-      write(fmt::format("{}\n", fmt::join(names_of(columns_), std::string(1, separator))));
-    }
+    begin();
     return;
   }
-  const auto reader = RowReader::open(rows_);
-  const auto& have = reader->columns();
-  while (auto row = reader->next()) {
-    std::vector<std::string> ordered(columns_.size());
-    for (std::size_t i = 0; i < columns_.size(); ++i) {
-      const auto at = ending_ == ".txt" ? have.end() : std::ranges::find(have, columns_[i].name);
-      if (at != have.end()) {
-        ordered[i] = (*row)[static_cast<std::size_t>(at - have.begin())];
-      } else if (columns_[i].name == options_.text_column) {
-        ordered[i] = row->front();
-      }
+  const auto rows = RowReader::open(rows_);
+  while (rows->next()) {
+    ++before_;
+  }
+}
+
+void RowWriter::begin() {
+  if (delimited(ending_)) {
+    const char separator = ending_ == ".csv" ? ',' : '\t';
+    write(fmt::format("{}\n", fmt::join(names_of(columns_), std::string(1, separator))));
+  }
+}
+
+std::unique_ptr<RowReader> RowWriter::existing() const {
+  return std::make_unique<RowsBefore>(rows_, names_of(columns_), options_.text_column, before_);
+}
+
+void RowWriter::check_existing(
+    const std::string& what,
+    const std::function<bool(std::int64_t, const std::vector<std::string>&)>& same) const {
+  const auto rows = existing();
+  std::int64_t number = 0;
+  while (const auto row = rows->next()) {
+    if (!same(number++, *row)) {
+      fail(Kind::invalid_argument,
+           "{}: row {} is of another run ({} differ); name another {} or --overwrite",
+           path_.string(), number, what, form_ == Form::folder ? "folder" : "file");
     }
-    existing_.push_back(std::move(ordered));
   }
 }
 

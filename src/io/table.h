@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <istream>
 #include <memory>
 #include <optional>
@@ -86,8 +87,17 @@ class RowWriter {
   /// from is broken; unavailable when it cannot be written.
   RowWriter(const fs::path& path, std::vector<Column> columns, RowOptions options = {});
 
-  /// Rows that were there when it was opened, as text: what a resumed job checks and skips.
-  const std::vector<std::vector<std::string>>& existing() const { return existing_; }
+  /// How many rows were there when it was opened: what a resumed job skips.
+  std::int64_t before() const { return before_; }
+  /// Those rows, their cells in the order of the writer's columns ("" where .txt lacks them): what a
+  /// resumed job checks. Read from the file again, so that a million need no memory; not to be
+  /// called after finish().
+  std::unique_ptr<RowReader> existing() const;
+  /// Throws invalid_argument for the first of them for which `same(number from 0, cells)` does not
+  /// hold: it is of another run, in which some of `what` (as "prompt, seed") differ.
+  void check_existing(
+      const std::string& what,
+      const std::function<bool(std::int64_t, const std::vector<std::string>&)>& same) const;
   void append(const std::vector<Cell>& cells);
   /// Flushes the rows to disk and writes the Parquet of all of them, in bounded memory. To be
   /// called once, when the rows are in or the job stops early: no append after it. Throws
@@ -109,8 +119,9 @@ class RowWriter {
   static Form form_of(const fs::path& path);
   static fs::path journal_of(const fs::path& path);
   void restore();
-  bool begun_by_us(const std::string& text) const;
-  void go_on(std::string text);
+  bool begun_by_us() const;
+  void go_on();
+  void begin();
   void check_columns(std::vector<std::string> have, const fs::path& path) const;
   void write(const std::string& bytes);
 
@@ -121,7 +132,7 @@ class RowWriter {
   std::vector<Column> columns_;
   RowOptions options_;
   File file_;
-  std::vector<std::vector<std::string>> existing_;
+  std::int64_t before_ = 0;
 };
 
 }  // namespace longhand

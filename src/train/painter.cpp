@@ -45,6 +45,7 @@ struct PainterRecipe {
         clip(config_value<std::string>(recipe.config, "clip", "")),
         latents(config_value(recipe.config, "latents", (recipe.out / "latents").string())),
         start(config_value<std::string>(recipe.config, "start", "")),
+        learnt_anew(config_value<std::vector<std::string>>(recipe.config, "learnt_anew", {})),
         scenes(config_value<std::int64_t>(recipe.config, "scenes", 10000)),
         drop_share(config_value(recipe.config, "drop_share", 0.1)),
         image_share(config_value(recipe.config, "image_share", 0.3)),
@@ -58,6 +59,7 @@ struct PainterRecipe {
   fs::path clip;     // its run's folder; the model gets a copy of its encoders
   fs::path latents;  // where they are kept
   fs::path start;    // the UNet's weights to go on from; "": none
+  std::vector<std::string> learnt_anew;  // parts of names, as "attn2.": weights not taken from there
   std::int64_t scenes;
   double drop_share;  // of pictures that nothing is told of
   double
@@ -96,7 +98,7 @@ class PainterTraining {
            "a painter's unet needs \"addition_embed_type\": \"text_time\", as SDXL's has");
     }
     if (!own_.start.empty()) {
-      unet_weights_.start_from(own_.start);
+      go_on();
     }
   }
 
@@ -193,6 +195,30 @@ class PainterTraining {
   }
 
  private:
+  /// Takes the weights to go on from, and leaves those that are learnt anew as they are.
+  void go_on() {
+    std::map<std::string, Tensor> fresh;
+    for (const std::string& part : own_.learnt_anew) {
+      const auto before = fresh.size();
+      for (const auto& [name, parameter] : parameters()) {
+        if (name.find(part) != std::string::npos) {
+          fresh.emplace(name, parameter.detach().clone());
+        }
+      }
+      if (fresh.size() == before) {
+        fail(Kind::corrupt, "a painter's \"learnt_anew\" names parts of its unet; none has \"{}\"",
+             part);
+      }
+    }
+    unet_weights_.start_from(own_.start);
+    const c10::AutoGradMode no_grad(false);
+    for (const auto& [name, parameter] : parameters()) {
+      if (const auto found = fresh.find(name); found != fresh.end()) {
+        Tensor(parameter).copy_(found->second);
+      }
+    }
+  }
+
   /// Held-back scenes with evenly spread timesteps.
   Batch held_back_batch() const {
     const int count = held_back_.count();

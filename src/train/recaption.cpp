@@ -50,8 +50,8 @@ void recaption(const Recipe& recipe) {
   fs::create_directories(recipe.out);
   RowWriter writer(recipe.out / "captions.jsonl",
                    {{written_number, Column::Type::whole}, {"short"}, {"descriptive"}});
-  Progress progress("captioning", "scenes", scenes, std::ssize(writer.existing()));
-  for (std::int64_t at = std::ssize(writer.existing()); at < scenes; at += recipe.batch) {
+  Progress progress("captioning", "scenes", scenes, writer.before());
+  for (std::int64_t at = writer.before(); at < scenes; at += recipe.batch) {
     throw_if_interrupted();
     const std::int64_t count = std::min<std::int64_t>(recipe.batch, scenes - at);
     const Tensor part = latents.narrow(0, at, count).to(dtype);

@@ -305,6 +305,22 @@ class Drawings(Training):
         self.refused(4, "no column Title", "train", self.recipe("clip", "other", 2, drawings=str(self.folder / "other.jsonl")))
 
 
+class GoingOn(Training):
+    def test_a_painter_takes_weights_but_for_what_it_learns_anew(self):
+        for kind in ("autoencoder", "clip", "painter"):
+            self.longhand("train", self.recipe(kind, kind, 2))
+        shutil.copy(self.folder / "model/unet/diffusion_pytorch_model.safetensors", self.folder / "start.safetensors")
+        standstill = {"learning_rate": 0, "final_learning_rate": 0, "warmup_steps": 0}
+        start = {"start": str(self.folder / "start.safetensors"), "optimizer": standstill}
+        self.longhand("train", self.recipe("painter", "anew", 1, seed=6, latents=str(self.folder / "latents6"), learnt_anew=["attn2."], **start))
+        before = safetensors.torch.load_file(self.folder / "start.safetensors")
+        after = safetensors.torch.load_file(self.folder / "model/unet/diffusion_pytorch_model.safetensors")
+        self.assertEqual(before.keys(), after.keys())
+        changed = {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
+        self.assertEqual(changed, {name for name in before if "attn2." in name and not name.endswith("bias")})
+        self.refused(4, 'none has "attn9."', "train", self.recipe("painter", "other", 1, learnt_anew=["attn9."], **start))
+
+
 class Smoke(Training):
     def test_the_whole_story(self):
         """runs/smoke.sh with its own recipes, but for a few steps of small batches."""

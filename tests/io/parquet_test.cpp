@@ -80,7 +80,7 @@ void write_numbered(const fs::path& path, std::int64_t from, std::int64_t to,
                     const RowOptions& options = {}) {
   const fs::path folder = path.extension().empty() ? path : path.parent_path();
   RowWriter writer(path, columns, options);
-  REQUIRE(std::ssize(writer.existing()) == from);
+  REQUIRE(writer.before() == from);
   for (std::int64_t i = from; i < to; ++i) {
     const std::string name = fmt::format("images/{:05}.png", i);
     write_file_atomically(folder / name, picture(static_cast<int>(8 + i % 5)));
@@ -103,7 +103,7 @@ std::vector<std::string> names_in(const fs::path& folder) {
 [[noreturn]] void write_for_ever(const fs::path& path, volatile std::int64_t* appended) {
   for (;;) {
     RowWriter writer(path, columns, {.shard_rows = 100});
-    for (std::int64_t n = 0, i = std::ssize(writer.existing()); n < 40; ++n, ++i) {
+    for (std::int64_t n = 0, i = writer.before(); n < 40; ++n, ++i) {
       writer.append({std::to_string(i), i, {}, {}});
       *appended = i + 1;
     }
@@ -145,7 +145,7 @@ TEST_CASE("opened again, Parquet goes on after its rows") {
   CHECK_THROWS_WITH_AS(RowWriter(path, {{"Other"}}),
                        doctest::Contains("Prompt, Seed, Score, Image"), Error);
   CHECK(names_in(scratch.folder) == std::vector<std::string>{"images", "x.parquet"});
-  CHECK(RowWriter(path, {{"Other"}}, {.overwrite = true}).existing().empty());
+  CHECK(RowWriter(path, {{"Other"}}, {.overwrite = true}).before() == 0);
   CHECK(read_all(path).size() == 250);
 }
 
@@ -170,7 +170,7 @@ TEST_CASE("pictures are within the Parquet, and are written again where their fi
     CHECK_THROWS_WITH_AS(writer.finish(), doctest::Contains("absent.png"), Error);
   }
   CHECK(read_all(path).size() == 4);
-  CHECK(RowWriter(path, columns).existing().size() == 5);
+  CHECK(RowWriter(path, columns).before() == 5);
 }
 
 TEST_CASE("a picture's place outside the folder is not written to") {
@@ -184,7 +184,7 @@ TEST_CASE("a picture's place outside the folder is not written to") {
     writer.finish();
   }
   fs::remove(outside);
-  CHECK(RowWriter(inner / "x.parquet", {{"Image", Column::Type::image}}).existing().size() == 1);
+  CHECK(RowWriter(inner / "x.parquet", {{"Image", Column::Type::image}}).before() == 1);
   CHECK_FALSE(fs::exists(outside));
 }
 
@@ -249,10 +249,11 @@ TEST_CASE("killed at any moment, Parquet is whole and no row is lost or doubled"
       }
     }
     RowWriter writer(path, columns);
-    CHECK(std::ssize(writer.existing()) >= *appended);
-    CHECK(writer.existing().size() > 40);
-    for (std::size_t i = 0; i < writer.existing().size(); ++i) {
-      REQUIRE(writer.existing()[i][1] == std::to_string(i));
+    CHECK(writer.before() >= *appended);
+    CHECK(writer.before() > 40);
+    const auto before = writer.existing();
+    for (std::int64_t i = 0; const auto row = before->next(); ++i) {
+      REQUIRE(row->at(1) == std::to_string(i));
     }
   }
   munmap(const_cast<std::int64_t*>(appended), sizeof(std::int64_t));
@@ -333,7 +334,7 @@ TEST_CASE("where the disk is full, the Parquet that was there stays") {
   CHECK(read_file(path) == before);
   CHECK(names_in(scratch.folder) ==
         std::vector<std::string>{"images", "x.parquet", "x.parquet.rows.jsonl"});
-  CHECK(RowWriter(path, columns).existing().size() == 102);
+  CHECK(RowWriter(path, columns).before() == 102);
   CHECK_THROWS_AS(RowWriter("/proc/nothing/x.parquet", columns), Error);
   CHECK_THROWS_AS(RowWriter("/proc/nothing/folder", columns), Error);
 }

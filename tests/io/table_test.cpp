@@ -29,13 +29,16 @@ const std::vector<std::string> nasty = {"plain",      "with, comma", "a \"quoted
                                         "two\nlines", "tab\there",   "émoji 🐈",
                                         "",           "'",           "\\"};
 
-std::vector<std::vector<std::string>> read_all(const fs::path& path) {
-  const auto reader = RowReader::open(path);
+std::vector<std::vector<std::string>> all_of(RowReader& reader) {
   std::vector<std::vector<std::string>> rows;
-  while (auto row = reader->next()) {
+  while (auto row = reader.next()) {
     rows.push_back(*row);
   }
   return rows;
+}
+
+std::vector<std::vector<std::string>> read_all(const fs::path& path) {
+  return all_of(*RowReader::open(path));
 }
 
 void write(const fs::path& path, const std::string& text) {
@@ -50,12 +53,12 @@ TEST_CASE("what is written comes back, and a second writer goes on after it") {
     const fs::path path = scratch.folder / ending;
     for (int half = 0; half < 2; ++half) {
       RowWriter writer(path, columns, {.text_column = "Caption"});
-      CHECK(writer.existing().size() == (half == 0 ? 0 : nasty.size()));
+      CHECK(writer.before() == (half == 0 ? 0 : std::ssize(nasty)));
       for (const std::string& text : nasty) {
         writer.append({text + "p", text, std::int64_t{7}});
       }
     }
-    const auto rows = RowWriter(path, columns, {.text_column = "Caption"}).existing();
+    const auto rows = all_of(*RowWriter(path, columns, {.text_column = "Caption"}).existing());
     REQUIRE(rows.size() == 2 * nasty.size());
     for (std::size_t i = 0; i < nasty.size(); ++i) {
       CHECK(rows[i][1] == nasty[i]);
@@ -63,7 +66,7 @@ TEST_CASE("what is written comes back, and a second writer goes on after it") {
     }
     CHECK(read_all(path).size() == 2 * nasty.size());
     CHECK_THROWS_AS(RowWriter(path, {{"Other"}}), Error);
-    CHECK(RowWriter(path, {{"Other"}}, {.overwrite = true}).existing().empty());
+    CHECK(RowWriter(path, {{"Other"}}, {.overwrite = true}).before() == 0);
   }
 }
 
@@ -72,7 +75,7 @@ TEST_CASE("an unfinished last row is dropped") {
   const fs::path path = scratch.folder / "x.csv";
   write(path, "Prompt,Caption,Seed\na,b,1\nc,\"d\nhalf");
   RowWriter writer(path, columns, {.text_column = "Caption"});
-  CHECK(writer.existing().size() == 1);
+  CHECK(writer.before() == 1);
   writer.append({std::string("c"), std::string("d"), std::int64_t{2}});
   CHECK(read_all(path) == std::vector<std::vector<std::string>>{{"a", "b", "1"}, {"c", "d", "2"}});
 }
@@ -85,7 +88,7 @@ TEST_CASE("killed at any moment, no row that was appended is lost or doubled") {
       const pid_t child = fork();
       if (child == 0) {
         RowWriter writer(path, columns, {.text_column = "Caption"});
-        for (std::int64_t i = std::ssize(writer.existing());; ++i) {
+        for (std::int64_t i = writer.before();; ++i) {
           writer.append({std::to_string(i), std::string("two\nlines"), i});
         }
       }
@@ -96,8 +99,10 @@ TEST_CASE("killed at any moment, no row that was appended is lost or doubled") {
     const auto rows = read_all(path);
     CHECK(rows.size() > 12);
     const RowWriter writer(path, columns, {.text_column = "Caption"});
-    for (std::size_t i = 0; i < writer.existing().size(); ++i) {
-      REQUIRE(writer.existing()[i][0] == std::to_string(i));
+    REQUIRE(writer.before() == std::ssize(rows));
+    const auto before = all_of(*writer.existing());
+    for (std::size_t i = 0; i < before.size(); ++i) {
+      REQUIRE(before[i][0] == std::to_string(i));
     }
   }
 }
@@ -197,8 +202,7 @@ TEST_CASE("a file that is not of this table is left as it is") {
   }
   write(scratch.folder / "e.jsonl", "{\"Prompt\":\"a\",\"Capt");  // our own first row, cut off
   CHECK(RowWriter(scratch.folder / "e.jsonl", columns, {.text_column = "Caption"})
-            .existing()
-            .empty());
+            .before() == 0);
 }
 
 TEST_CASE("one run at a time writes a table") {
