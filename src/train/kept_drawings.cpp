@@ -9,6 +9,7 @@
 #include "models/config.h"
 #include "nn/pictures.h"
 #include "nn/weights.h"
+#include "train/latents.h"
 #include "train/ranks.h"
 
 namespace longhand {
@@ -71,6 +72,10 @@ KeptDrawings::KeptDrawings(const Recipe& recipe, const Autoencoder& vae, const f
   if (trained_.empty()) {
     fail(Kind::corrupt, "{}: none of its {} pictures can be drawn", table, all_.size());
   }
+  const auto first = trained_.front();
+  check_kept(latents_[first],
+             picture_to_tensor(drawn(all_[static_cast<std::size_t>(first)], recipe.resolution)),
+             vae, dtype, kept);
   spdlog::info("{}: {} drawings to train on, {} held back, {} that cannot be drawn", table,
                trained_.size(), held_back_.size(),
                all_.size() - trained_.size() - held_back_.size());

@@ -97,7 +97,27 @@ at::Tensor kept_latents(const fs::path& folder, const Autoencoder& vae, const Wo
   for (std::int64_t shard = 0; shard < shards; ++shard) {
     all.push_back(load_tensors(shard_path(folder, shard)).at("latents"));
   }
-  return at::cat(all).narrow(0, 0, count);
+  at::Tensor latents = at::cat(all).narrow(0, 0, count);
+  const Scene first = numbered_scene(world, recipe.seed, 0);
+  check_kept(latents[0], picture_to_tensor(world.draw(first, recipe.resolution)), vae, dtype,
+             folder);
+  return latents;
+}
+
+void check_kept(const at::Tensor& latents, const at::Tensor& picture, const Autoencoder& vae,
+                at::ScalarType dtype, const fs::path& kept) {
+  const c10::AutoGradMode no_grad(false);
+  const at::Tensor anew = vae.latents_of(picture.unsqueeze(0).to(dtype))[0].to(at::kFloat);
+  const at::Tensor difference = anew - latents.to(at::kFloat);
+  // bfloat16 in batches of another size differs by some 1 %, another autoencoder by about all.
+  constexpr double most = 0.05;
+  const double share = (difference.norm() / anew.norm()).item<double>();
+  if (!(share < most)) {
+    fail(Kind::corrupt,
+         "{} holds latents of another autoencoder (its first picture's differ by {:.0f} %); remove "
+         "it, or take the model that they were made with",
+         kept.string(), 100 * share);
+  }
 }
 
 }  // namespace longhand

@@ -320,6 +320,12 @@ class GoingOn(Training):
         self.assertEqual(changed, {name for name in before if "attn2." in name and not name.endswith("bias")})
         self.refused(4, 'none has "attn9."', "train", self.recipe("painter", "other", 1, learnt_anew=["attn9."], **start))
 
+    def test_latents_of_another_autoencoder(self):
+        for kind in ("autoencoder", "clip"):
+            self.longhand("train", self.recipe(kind, kind, 2))
+        self.longhand("train", self.recipe("autoencoder", "other", 2, seed=9))
+        self.refused(4, "latents of another autoencoder", "train", self.recipe("clip", "further", 1))
+
 
 class Smoke(Training):
     def test_the_whole_story(self):
