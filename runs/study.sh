@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # The finding of DALL·E 3's report in small (Betker et al. 2023, section 3): painters trained alike on alt-texts, and on 65, 80 and 95 %
-# descriptive captions that a captioner wrote with alt-texts for the rest, each evaluated on the way. Not timed yet (the four trainings alone: over an hour on two cores), after
-# runs/pocket.sh and longhand train runs/pocket/recaption.json. Stopped at any moment, the same command goes on.
+# descriptive captions that a captioner wrote with alt-texts for the rest, each evaluated on the way. They all begin with the shipped painter's
+# weights but for those that read text, which are fresh: what things look like is known, what words mean is learnt from the captions alone.
+# After runs/pocket.sh and longhand train runs/pocket/recaption.json. Stopped at any moment, the same command goes on.
 #
-#   runs/study.sh [PROMPTS]       of each task (default: 40); runs/out/study/curves then has curves.html and curves.md
+#   runs/study.sh [PROMPTS]       of each task at a training's end (default: 40), a third of them on the way; runs/out/study/curves then has
+#                                 curves.html and curves.md
 set -euo pipefail
 cd "$(dirname "$0")/.."
 longhand=${LONGHAND_BINARY:-build/longhand}
@@ -17,13 +19,15 @@ for painter in alt 65 80 95; do
   fi
   "$longhand" train "runs/study/$painter.json"
 done
-# What the language model makes of the prompts is the same for all: the first evaluation asks it.
+# What the language model makes of the prompts is the same for all: the first evaluation, of all prompts, asks it.
 captions=()
 for painter in alt 65 80 95; do
-  for snapshot in "$out/$painter/snapshots"/????????; do
+  prompts=$limit
+  for snapshot in $(printf '%s\n' "$out/$painter/snapshots"/???????? | sort -r); do
     evaluation="$out/eval/$painter-$(basename "$snapshot")"
-    "$longhand" eval --model "$snapshot" --kind short --kind lengthened --kind described --limit "$limit" "${captions[@]}" --out "$evaluation"
+    "$longhand" eval --model "$snapshot" --kind short --kind lengthened --kind described --limit "$prompts" "${captions[@]}" --out "$evaluation"
     [ ${#captions[@]} -gt 0 ] || captions=(--captions-of "$evaluation")
+    prompts=$(((limit + 2) / 3))
   done
 done
 "$longhand" eval --study curves "$out"/eval/* --out "$out/curves"
