@@ -22,6 +22,7 @@ for stage in autoencoder decoder clip captioner_alt captioner recaption painter 
   "$longhand" train "$recipes/$stage.json"
 done
 "$longhand" draw "a red car on a green meadow" --model "$out/model" --no-upsample --seed 1 -o "$out/picture.png"
+"$longhand" draw "a red car on a green meadow" --model "$out/model" --no-upsample --seed 1 --imagine --prior "$out/model" -o "$out/imagined.png"
 "$longhand" eval --model "$out/model" --detector "$out/judge" --limit 2 --kind truth --kind short --kind described --out "$out/eval"
 "$longhand" caption --model "$out/model" "$out/picture.png" --out "$out/captions.jsonl"
 "$longhand" eval --model "$out/model" --study sdedit --limit 2 --steps 10 --out "$out/sdedit"

@@ -63,7 +63,9 @@ struct PaintRequest {
       field("refiner", &PaintRequest::refiner, "a model that paints the end of each run (SDXL's)"),
       field("refiner_start", &PaintRequest::refiner_start,
             "where on the way, 0 to 1, the refiner takes over", 0, 1),
-      field("prior", &PaintRequest::prior, "the prior, where it is a model of its own"),
+      field("prior", &PaintRequest::prior,
+            "the prior, where it is a model of its own; for the embedded model a folder with an "
+            "autoregressive_prior"),
       field("prior_steps", &PaintRequest::prior_steps, "the prior's denoising steps", 1, 1000),
       field("prior_guidance", &PaintRequest::prior_guidance, "the prior's guidance scale", 1, 100),
       field("imagine", &PaintRequest::imagine,

@@ -73,16 +73,15 @@ StableDiffusion::StableDiffusion(const Checkpoint& checkpoint, const ModelOption
       schedule_(SchedulerConfig::from_json(checkpoint.config("scheduler"))) {
   if (checkpoint.has("image_normalizer")) {
     image_.emplace(checkpoint, options);
+  } else if (is_xl() && looks_at_latents(checkpoint, autoencoder_->latent_channels())) {
+    joint_encoder_.emplace(checkpoint, "image_encoder", "feature_extractor", placement_,
+                           autoencoder_);
+    if (checkpoint.has("prior") || !options.prior.empty()) {
+      prior_.emplace(checkpoint, options.prior, text_encoder_2_.value(), placement_);
+    }
   } else if (!options.prior.empty()) {
     fail(Kind::invalid_argument, "{} paints from text without a prior; leave --prior out",
          checkpoint.configs().string());
-  }
-  if (is_xl() && looks_at_latents(checkpoint, autoencoder_->latent_channels())) {
-    joint_encoder_.emplace(checkpoint, "image_encoder", "feature_extractor", placement_,
-                           autoencoder_);
-    if (checkpoint.has("prior")) {
-      prior_.emplace(checkpoint, "prior", "prior_scheduler", text_encoder_2_.value(), placement_);
-    }
   }
   if (checkpoint.has("super_res")) {
     enlarger_.emplace(checkpoint, SuperResolutionNames{"super_res", "", "super_res_scheduler"},
@@ -155,7 +154,7 @@ at::Tensor StableDiffusion::time_ids(const ConditioningOptions& options, double 
   return at::tensor(ids, at::kFloat).to(device()).unsqueeze(0).expand({n, -1});
 }
 
-const Prior& StableDiffusion::prior() const {
+const JointPrior& StableDiffusion::prior() const {
   if (!prior_) {
     fail(Kind::invalid_argument,
          "this model has no prior from text to pictures' embeddings; take Kandinsky 2.2 or Karlo, "

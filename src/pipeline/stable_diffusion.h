@@ -10,6 +10,7 @@
 #include "models/unet_2d_condition.h"
 #include "pipeline/autoencoders.h"
 #include "pipeline/image_conditioner.h"
+#include "pipeline/joint_prior.h"
 #include "pipeline/text_encoder.h"
 
 namespace longhand {
@@ -47,7 +48,7 @@ class StableDiffusion : public DiffusionModel {
                   std::map<std::string, Weights> weights);
   bool is_xl() const { return unet_.config().addition_embed_type == "text_time"; }
   bool guides(const ConditioningOptions& options) const;
-  const Prior& prior() const;
+  const JointPrior& prior() const;
   /// The embeddings [n, d] that take the place of the text's; undefined: none does.
   at::Tensor pictured(const Subject& subject, const ConditioningOptions& options,
                       NoiseSource& noise) const;
@@ -65,7 +66,7 @@ class StableDiffusion : public DiffusionModel {
   std::shared_ptr<const Autoencoder> autoencoder_, previewer_;
   std::optional<ImageConditioner> image_;      // Stable unCLIP's
   std::optional<ImageEncoder> joint_encoder_;  // the embedded model's, beside text_encoder_2
-  std::optional<Prior> prior_;                 // from text to what that one gives
+  std::optional<JointPrior> prior_;            // from text to what that one gives
   std::optional<SuperResolution> enlarger_;    // the embedded model's
   SchedulerConfig schedule_;
 };

@@ -339,8 +339,9 @@ class Smoke(Training):
         done = subprocess.run([ROOT / "runs/smoke.sh", self.folder, self.folder], capture_output=True, timeout=600,
                               env=os.environ | {"LONGHAND_BINARY": str(BINARY)})
         self.assertEqual(done.returncode, 0, done.stderr.decode())
-        with PIL.Image.open(self.folder / "picture.png") as picture:
-            self.assertEqual(picture.size, (128, 128))
+        for name in "picture.png", "imagined.png":
+            with PIL.Image.open(self.folder / name) as picture:
+                self.assertEqual(picture.size, (128, 128))
         with open(self.folder / "eval/rows.jsonl") as rows:
             self.assertEqual(sum(1 for _ in rows), 2 * 3 * 9)  # two prompts a task, of three kinds
         caption = json.loads((self.folder / "captions.jsonl").read_text())
