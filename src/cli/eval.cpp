@@ -76,17 +76,17 @@ class Results {
   std::int64_t done() const { return std::ssize(rows_); }
 
   void check_resumed(const std::vector<Trial>& trials) const {
-    writer_.check_existing(
-        "model, tasks, kinds, limit, seed or settings",
-        [&](std::int64_t i, const std::vector<std::string>& row) {
-          if (i >= std::ssize(trials)) {
-            return false;
-          }
-          const Trial& trial = trials[static_cast<std::size_t>(i)];
-          return row[0] == trial.prompt.task && row[1] == trial.kind &&
-                 row[2] == trial.prompt.prompt && row[7] == std::to_string(trial.seed) &&
-                 row[8] == head_.model && row[9] == head_.settings;
-        });
+    writer_.check_existing("model, tasks, kinds, limit, seed or settings",
+                           [&](std::int64_t i, const std::vector<std::string>& row) {
+                             if (i >= std::ssize(trials)) {
+                               return false;
+                             }
+                             const Trial& trial = trials[static_cast<std::size_t>(i)];
+                             return row[0] == trial.prompt.task && row[1] == trial.kind &&
+                                    row[2] == trial.prompt.prompt &&
+                                    row[7] == std::to_string(trial.seed) && row[8] == head_.model &&
+                                    row[9] == head_.settings;
+                           });
   }
 
   void add(const Judged& judged) {
@@ -223,7 +223,7 @@ int run_curves(const Arguments& arguments) {
   }
   const fs::path folder = arguments.out;
   const std::string table = curves_table(evaluations);
-  write_file_atomically(folder / "curves.html", curves_html(evaluations));
+  write_file_atomically(folder / "curves.html", curves_html(evaluations, folder));
   write_file_atomically(folder / "curves.md", table);
   fmt::print("{}{}\n", table, (fs::absolute(folder) / "curves.html").string());
   return 0;

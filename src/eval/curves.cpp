@@ -177,6 +177,60 @@ std::string html_table(const std::vector<PainterEvaluation>& evaluations) {
   return html + "</table>\n";
 }
 
+/// The first prompt of each task in a kind.
+std::vector<const ReportRow*> first_of_tasks(const std::vector<ReportRow>& rows,
+                                             const std::string& kind) {
+  std::vector<const ReportRow*> first;
+  for (const ReportRow& row : rows) {
+    const bool known =
+        std::ranges::any_of(first, [&](const ReportRow* other) { return other->task == row.task; });
+    if (row.kind == kind && !known) {
+      first.push_back(&row);
+    }
+  }
+  return first;
+}
+
+/// What a painter made of the same prompt; null: it was not given it.
+const ReportRow* same_prompt(const std::vector<ReportRow>& rows, const ReportRow& wanted) {
+  const auto found = std::ranges::find_if(rows, [&](const ReportRow& row) {
+    return row.kind == wanted.kind && row.task == wanted.task && row.prompt == wanted.prompt;
+  });
+  return found == rows.end() ? nullptr : &*found;
+}
+
+/// Each painter's pictures of the first prompt of each task, where its training ended.
+std::string pictures(const std::vector<PainterEvaluation>& evaluations, const std::string& kind,
+                     const fs::path& folder) {
+  const auto painters = painters_of(evaluations);
+  const auto first = first_of_tasks(of_painter(evaluations, painters.front()).back()->rows, kind);
+  std::string html = fmt::format("<h2>{}</h2>\n<table class=\"pictures\">\n<tr><th></th>", kind);
+  for (const ReportRow* row : first) {
+    html += fmt::format("<th title=\"{}\">{}</th>", escaped(row->caption), escaped(row->prompt));
+  }
+  for (const std::string& painter : painters) {
+    html += fmt::format("</tr>\n<tr><td>{}</td>", escaped(painter));
+    for (const ReportRow* wanted : first) {
+      const auto* row = same_prompt(of_painter(evaluations, painter).back()->rows, *wanted);
+      const fs::path picture =
+          row ? fs::proximate(fs::absolute(row->picture), fs::absolute(folder)) : fs::path();
+      html += row ? fmt::format("<td><img src=\"{}\" alt=\"\" class=\"{}\"></td>",
+                                escaped(picture.string()), row->follows ? "follows" : "fails")
+                  : "<td></td>";
+    }
+  }
+  return html + "</tr>\n</table>\n";
+}
+
+std::string all_pictures(const std::vector<PainterEvaluation>& evaluations,
+                         const fs::path& folder) {
+  std::string html;
+  for (const std::string& kind : kinds_of(evaluations)) {
+    html += pictures(evaluations, kind, folder);
+  }
+  return html;
+}
+
 }  // namespace
 
 const std::vector<Column>& evaluation_columns() {
@@ -245,13 +299,17 @@ PainterEvaluation PainterEvaluation::read(const fs::path& folder) {
          folder.string());
   }
   evaluation.rows = read_evaluation(folder);
+  for (ReportRow& row : evaluation.rows) {
+    row.picture = folder / row.picture;
+  }
   return evaluation;
 }
 
-std::string curves_html(const std::vector<PainterEvaluation>& evaluations) {
+std::string curves_html(const std::vector<PainterEvaluation>& evaluations, const fs::path& folder) {
   return filled_page("curves.html", {{"legend", legend(evaluations)},
                                      {"charts", charts(evaluations)},
-                                     {"table", html_table(evaluations)}});
+                                     {"table", html_table(evaluations)},
+                                     {"pictures", all_pictures(evaluations, folder)}});
 }
 
 std::string curves_table(const std::vector<PainterEvaluation>& evaluations) {

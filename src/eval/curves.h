@@ -17,7 +17,7 @@ namespace longhand {
 struct PainterEvaluation {
   std::string painter;
   std::int64_t pictures;
-  std::vector<ReportRow> rows;
+  std::vector<ReportRow> rows;  // whose picture is FOLDER/images/…
 
   /// Throws invalid_argument for another name of a folder, not_found, corrupt.
   static PainterEvaluation read(const fs::path& folder);
@@ -32,9 +32,9 @@ std::vector<ReportRow> read_evaluation(const fs::path& folder);
 /// Of all tasks together.
 Share follows(const std::vector<ReportRow>& rows, const std::string& kind);
 
-/// A page with a chart for each kind and for both measures, and the figures where each painter's
-/// training ended.
-std::string curves_html(const std::vector<PainterEvaluation>& evaluations);
+/// A page, to lie in `folder`, with a chart for each kind and for both measures, and the figures
+/// and pictures where each painter's training ended.
+std::string curves_html(const std::vector<PainterEvaluation>& evaluations, const fs::path& folder);
 /// The figures as a table in Markdown: a painter a line, a kind a column.
 std::string curves_table(const std::vector<PainterEvaluation>& evaluations);
 

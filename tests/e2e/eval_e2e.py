@@ -1,5 +1,6 @@
 """longhand eval on the embedded model: rows, report, resuming; the tasks themselves are tests/eval's, training is train_e2e's."""
 import json
+import re
 import unittest
 
 from support import ROOT, Case
@@ -51,7 +52,11 @@ class Evaluation(Case):
         curves = self.folder / "curves"
         self.longhand("eval", "--study", "curves", first, second, "--out", curves)
         self.assertIn("| alt | 2000 |", (curves / "curves.md").read_text())
-        self.assertIn("polyline", (curves / "curves.html").read_text())
+        page = (curves / "curves.html").read_text()
+        self.assertIn("polyline", page)
+        shown = re.findall(r'<img src="([^"]+)"', page)
+        self.assertGreater(len(shown), 0)
+        self.assertTrue(all((curves / path).is_file() for path in shown))
         self.refused(2, "PAINTER-PICTURES", "eval", "--study", "curves", self.detector, "--out", curves)
 
     def test_varied(self):

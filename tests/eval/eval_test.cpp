@@ -167,7 +167,8 @@ TEST_CASE("curves: a painter's last evaluation is what the table has") {
   const auto rows = [](int right, double clip) {
     std::vector<ReportRow> made;
     for (int i = 0; i < 4; ++i) {
-      made.push_back({"counting", "short", "two dogs", "two dogs", "", i < right, "", clip});
+      made.push_back(
+          {"counting", "short", "two dogs", "two dogs", "images/0.png", i < right, "", clip});
     }
     return made;
   };
@@ -176,8 +177,9 @@ TEST_CASE("curves: a painter's last evaluation is what the table has") {
   CHECK(curves_table(evaluations) ==
         "| painter | pictures | short |\n|---|---|---|\n"
         "| alt | 2000 | 75.0 % (30–95), 30.0 |\n| mix | 1000 | 100.0 % (51–100), 40.2 |\n");
-  const std::string html = curves_html(evaluations);
+  const std::string html = curves_html(evaluations, ".");
   CHECK(html.find("short: prompts followed") != std::string::npos);
   CHECK(html.find("short: CLIP score") != std::string::npos);
+  CHECK(html.find("<img src=\"images/0.png\"") != std::string::npos);
   CHECK_THROWS_AS(PainterEvaluation::read("no_number"), Error);
 }
