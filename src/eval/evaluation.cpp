@@ -165,7 +165,7 @@ Share share_of(int right, int all) {
   const double n = all, p = right / n;
   const double middle = (p + z * z / (2 * n)) / (1 + z * z / n);
   const double reach = z / (1 + z * z / n) * std::sqrt(p * (1 - p) / n + z * z / (4 * n * n));
-  return {p, middle - reach, middle + reach};
+  return {p, std::max(0.0, middle - reach), std::min(1.0, middle + reach)};
 }
 
 }  // namespace longhand

@@ -115,6 +115,7 @@ TEST_CASE("bounds of a share") {
   CHECK(some.low == doctest::Approx(0.711170).epsilon(1e-5));
   CHECK(some.high == doctest::Approx(0.866633).epsilon(1e-5));
   CHECK(share_of(0, 10).low == doctest::Approx(0).epsilon(1e-9));
+  CHECK(share_of(0, 30).low >= 0);
   CHECK(share_of(10, 10).low == doctest::Approx(0.722467).epsilon(1e-5));
 }
 
