@@ -37,7 +37,7 @@ class Evaluation(Case):
         again = (self.out / "rows.jsonl").read_text()
         self.assertEqual(again.splitlines()[:5], text.splitlines()[:5])
         self.assertEqual(told(again.splitlines()), told(text.splitlines()))
-        self.refused(2, "another evaluation", *arguments, "--kind", "truth", "--seed", 5)
+        self.refused(2, "another run", *arguments, "--kind", "truth", "--seed", 5)
 
     def test_captions_are_taken_again_and_curves(self):
         """Two evaluations of one painter as if of two points of its training."""
