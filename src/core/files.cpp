@@ -102,6 +102,17 @@ void write_file_atomically(const fs::path& path, std::string_view bytes) {
   }
 }
 
+void copy_files(const fs::path& from, const fs::path& to) {
+  if (!fs::is_directory(from)) {
+    fail(Kind::not_found, "{} is no folder", from.string());
+  }
+  for (const fs::directory_entry& entry : fs::directory_iterator(from)) {
+    if (entry.is_regular_file()) {
+      write_file_atomically(to / entry.path().filename(), read_file(entry.path()));
+    }
+  }
+}
+
 void claim_folder(const fs::path& file, const std::string& description) {
   if (!fs::exists(file)) {
     write_file_atomically(file, description + "\n");
@@ -127,16 +138,6 @@ MappedFile::MappedFile(const fs::path& path) {
   owner_ = std::shared_ptr<const void>(
       address, [size](const void* mapped) { munmap(const_cast<void*>(mapped), size); });
   bytes_ = {static_cast<const std::byte*>(address), size};
-}
-
-void MappedFile::forget(std::span<const std::byte> part) {
-  const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
-  const auto address = reinterpret_cast<std::uintptr_t>(part.data());
-  const std::uintptr_t begin = (address + page - 1) / page * page;
-  const std::uintptr_t end = (address + part.size()) / page * page;
-  if (begin < end) {
-    madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
-  }
 }
 
 fs::path home() {

@@ -21,6 +21,9 @@ std::string read_file(const fs::path& path, std::size_t limit = std::size_t{1} <
 /// Throws unavailable (no permission, no space left…) and leaves the old file as it was.
 void write_file_atomically(const fs::path& path, std::string_view bytes);
 
+/// Copies a folder's files, those of folders in it not, each written atomically. Throws not_found.
+void copy_files(const fs::path& from, const fs::path& to);
+
 /// Says in a file of a folder what the rest of it is made of. Throws invalid_argument where the
 /// file is there and says otherwise: one folder is not to hold what was made in two ways.
 void claim_folder(const fs::path& file, const std::string& description);
@@ -32,9 +35,6 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return bytes_; }
   /// Keeps the mapping alive (for tensors that point into it).
   std::shared_ptr<const void> owner() const { return owner_; }
-  /// Gives back the memory of a part of a mapping that will not be read again; reading it all the
-  /// same reads the file anew.
-  static void forget(std::span<const std::byte> part);
 
  private:
   std::shared_ptr<const void> owner_;

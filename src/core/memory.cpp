@@ -1,6 +1,8 @@
 #include "core/memory.h"
 
 #include <malloc.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -11,6 +13,7 @@
 #include <fstream>
 #include <limits>
 #include <mutex>
+#include <set>
 
 #include "core/error.h"
 
@@ -23,15 +26,17 @@ std::atomic<std::int64_t> limit = unknown;
 
 // What becomes of freed memory.
 std::mutex keeping;
-bool kept = false;  // but while there are frugal ones
-int frugal = 0;
+bool kept = false;                        // but while there are frugal ones
+std::multiset<std::int64_t> frugal = {};  // their sizes
 
 /// With `keeping` held.
 void tell_allocator() {
-  constexpr int large = 4 << 20;  // beyond it glibc asks the kernel for each block by itself
-  const bool keep = kept && frugal == 0;
-  mallopt(M_MMAP_THRESHOLD, keep ? 1 << 30 : large);
-  mallopt(M_TRIM_THRESHOLD, keep ? std::numeric_limits<int>::max() : large);
+  constexpr std::int64_t usual = 4 << 20, most = 1 << 30, blocks = 8;
+  const std::int64_t size = frugal.empty() ? (kept ? most : usual) : *frugal.begin();
+  // Beyond the first glibc asks the kernel for each block by itself.
+  mallopt(M_MMAP_THRESHOLD, static_cast<int>(std::min(size, most)));
+  mallopt(M_TRIM_THRESHOLD, size >= most ? std::numeric_limits<int>::max()
+                                         : static_cast<int>(std::min(blocks * size, most)));
 }
 
 /// The number behind `key` in a file of lines "key number …"; `otherwise` where there is none.
@@ -104,16 +109,28 @@ void keep_freed_memory(bool keep) {
   tell_allocator();
 }
 
-FrugalMemory::FrugalMemory() {
+void release_freed_memory() { malloc_trim(0); }
+
+void forget_pages(std::span<const std::byte> part) {
+  const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto address = reinterpret_cast<std::uintptr_t>(part.data());
+  const std::uintptr_t begin = (address + page - 1) / page * page;
+  const std::uintptr_t end = (address + part.size()) / page * page;
+  if (begin < end) {
+    madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+  }
+}
+
+FrugalMemory::FrugalMemory(std::int64_t kept_size) : kept_size_(kept_size) {
   const std::lock_guard lock(keeping);
-  ++frugal;
+  frugal.insert(kept_size_);
   tell_allocator();
-  malloc_trim(0);
+  release_freed_memory();
 }
 
 FrugalMemory::~FrugalMemory() {
   const std::lock_guard lock(keeping);
-  --frugal;
+  frugal.erase(frugal.find(kept_size_));
   tell_allocator();
 }
 

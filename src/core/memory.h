@@ -1,7 +1,9 @@
 // How much memory there is, and how much of it this process may take.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "core/files.h"
@@ -21,14 +23,25 @@ std::int64_t held_memory();
 /// and the process holds up to twice of what it uses.
 void keep_freed_memory(bool keep);
 
-/// For its lifetime freed memory goes back to the machine, that which was kept before too; of
-/// several at once the last one counts.
+/// Gives back to the machine what was freed and kept.
+void release_freed_memory();
+
+/// Gives back the whole pages of memory that will not be read again before it is written. Of a
+/// mapped file, reading it all the same reads the file anew.
+void forget_pages(std::span<const std::byte> part);
+
+/// For its lifetime freed memory goes back to the machine, that which was kept before too: blocks
+/// larger than `kept_size` bytes at once, and what is left of smaller ones beyond some of them. Of
+/// several at once the smallest size counts.
 class FrugalMemory {
  public:
-  FrugalMemory();
+  explicit FrugalMemory(std::int64_t kept_size = 4 << 20);
   ~FrugalMemory();
   FrugalMemory(const FrugalMemory&) = delete;
   FrugalMemory& operator=(const FrugalMemory&) = delete;
+
+ private:
+  std::int64_t kept_size_;
 };
 
 /// What the machine has free for new processes and for this one: MemAvailable of /proc/meminfo, and

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "core/error.h"
+#include "core/memory.h"
 #include "models/config.h"
 
 namespace longhand {
@@ -238,6 +239,12 @@ UNetLevel UNetTrunk::mid_level(const Scope& scope) const {
 
 Tensor UNetTrunk::forward(const Tensor& sample, const Tensor& activated_time,
                           Context& context) const {
+  // Weights that this step lays out stay. Among kept memory they would come to lie between the
+  // step's own tensors, and the next ones would not fit into what is left.
+  std::optional<FrugalMemory> frugal;
+  if (conv_in_.pack && !conv_in_.pack->ready_for(sample.sizes())) {
+    frugal.emplace();
+  }
   Tensor h = conv_in_.forward(sample.contiguous(at::MemoryFormat::ChannelsLast));
   std::vector<Tensor> skips = {h};
   const auto layer = [&](const UNetLevel& level, std::size_t j) {

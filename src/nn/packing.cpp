@@ -33,6 +33,11 @@ Tensor packed_linear(const Tensor& x, const Tensor& packed, const Tensor& bias) 
   return linear.call(x, packed, optional(bias), "none", Scalars(), "");
 }
 
+bool ConvolutionPack::ready_for(at::IntArrayRef sizes) const {
+  const std::shared_ptr<const Entry> entry = last_.load();
+  return entry && entry->sizes == sizes;
+}
+
 Tensor ConvolutionPack::forward(const Tensor& x, const Tensor& bias) const {
   static const auto reorder =
       operator_named<Tensor(const Tensor&, at::IntArrayRef, at::IntArrayRef, at::IntArrayRef,

@@ -30,6 +30,8 @@ class ConvolutionPack {
       : weight_(std::move(weight)), stride_(stride), padding_(padding) {}
   /// x [batch, in, h, w] → [batch, out, h', w'].
   at::Tensor forward(const at::Tensor& x, const at::Tensor& bias) const;
+  /// True where forward() needs not lay out the weight for an input of this size.
+  bool ready_for(at::IntArrayRef sizes) const;
 
  private:
   struct Entry {

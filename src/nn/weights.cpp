@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/memory.h"
 #include "io/safetensors.h"
 #include "nn/packing.h"
 
@@ -51,10 +52,15 @@ at::Tensor view_of(const StoredTensor& stored, const std::shared_ptr<const void>
   return aligned ? view : view.clone();
 }
 
+/// Tensors up to this size (biases, norms) are copied: to read one that is mapped the kernel maps
+/// up to 2 MiB of the file around it, which is mostly of weights that were packed and forgotten.
+constexpr std::size_t small_bytes = 1 << 16;
+
 /// Gives back the pages behind a view; a copy has none (torch resizes only memory of its own).
-void forget_pages(const at::Tensor& view) {
+void forget_view(const at::Tensor& view) {
   if (!view.storage().resizable()) {
-    MappedFile::forget({static_cast<const std::byte*>(view.const_data_ptr()), view.nbytes()});
+    forget_pages({static_cast<const std::byte*>(view.const_data_ptr()),
+                  static_cast<std::size_t>(view.nbytes())});
   }
 }
 
@@ -191,15 +197,15 @@ std::function<at::Tensor()> Weights::channels_last(const std::string& name) cons
     return [] { return at::Tensor(); };  // finish() reports it
   }
   return [view = found->second, deltas = deltas_of(name), placement = placement_] {
-    at::Tensor copy = merged(view, deltas, placement).contiguous(at::MemoryFormat::ChannelsLast);
-    forget_pages(view);
+    at::Tensor copy = merged(view, deltas, placement).clone(at::MemoryFormat::ChannelsLast);
+    forget_view(view);
     return copy;
   };
 }
 
 void Weights::forget(const std::string& name) const {
   if (const auto found = stored_.find(name); found != stored_.end()) {
-    forget_pages(found->second);
+    forget_view(found->second);
   }
 }
 
@@ -218,8 +224,11 @@ at::Tensor Weights::take(const std::string& name, at::IntArrayRef shape, Init in
     tensor = at::zeros(shape);
   } else {
     tensor = merged(view, deltas_of(name), placement_);
+    if (tensor.is_alias_of(view) && view.nbytes() <= small_bytes) {
+      tensor = view.clone();
+    }
     if (!tensor.is_alias_of(view)) {
-      forget_pages(view);
+      forget_view(view);
     }
   }
   taken_.insert(name);
