@@ -59,8 +59,11 @@ def main() -> None:
     command = [ROOT / "build/longhand", "upsample", "--prompts", source, "--candidates", "1", "--max-tokens", str(arguments.max_tokens), "-o", out]
     journal, counted = out.with_name(out.name + ".rows.jsonl"), {}
     kill_at = [arguments.rows * (i + 1) // (KILLS + 1) for i in range(KILLS)]
-    kill_at = [rows for rows in kill_at if rows > rows_in(journal, counted)]
-    most, most_mapped, began, before = 0, 0, time.monotonic(), rows_in(journal, counted)
+    # One that was stopped by hand left a table instead of a journal.
+    stopped = out.exists() and not journal.exists()
+    before = parquet.read_metadata(out).num_rows if stopped else rows_in(journal, counted)
+    kill_at = [rows for rows in kill_at if rows > before]
+    most, most_mapped, began = 0, 0, time.monotonic()
     while True:
         process = subprocess.Popen(command)
         while process.poll() is None:
