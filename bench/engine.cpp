@@ -1,12 +1,12 @@
 // Runs a model's components at full size, as the painter does, and says how long each run took:
 // what bench/engine.py measures beside the peers.
 //
-//   engine SIDE FOLDER…
+//   engine SIDE DTYPE FOLDER…
 //
 // A FOLDER has the config.json and weights of a UNet2DConditionModel or an autoencoder. One run is,
 // for pictures of SIDE × SIDE, a guided step (both branches in one batch) or the decoding of one
 // picture. After a first run of each it prints "ready"; then each line that it reads, a folder's
-// last name, is answered with the seconds of one run. All in bfloat16.
+// last name, is answered with the seconds of one run. DTYPE: bfloat16 or float32.
 #include <fmt/format.h>
 
 #include <charconv>
@@ -22,51 +22,54 @@
 #include "models/checkpoint_files.h"
 #include "models/config.h"
 #include "models/unet_2d_condition.h"
+#include "nn/dtype.h"
 
 namespace longhand {
 namespace {
 
 using Work = std::function<at::Tensor()>;
 
-constexpr at::ScalarType dtype = at::kBFloat16;
 constexpr int factor = 8;  // pixels a latent, for all models that are measured
 
-at::Tensor random(at::IntArrayRef shape) { return at::randn(shape).to(dtype); }
+at::Tensor random(at::IntArrayRef shape, at::ScalarType dtype) {
+  return at::randn(shape).to(dtype);
+}
 
-at::Tensor random_latents(std::int64_t n, std::int64_t channels, int side) {
-  return random({n, channels, side / factor, side / factor})
+at::Tensor random_latents(std::int64_t n, std::int64_t channels, int side, at::ScalarType dtype) {
+  return random({n, channels, side / factor, side / factor}, dtype)
       .contiguous(at::MemoryFormat::ChannelsLast);
 }
 
-Work guided_step(const fs::path& folder, const nlohmann::json& config, int side) {
+Work guided_step(const fs::path& folder, const nlohmann::json& config, int side,
+                 at::ScalarType dtype) {
   const auto c = UNet2DConditionConfig::from_json(config);
   Weights weights = Weights::mapped(weight_files(folder, "diffusion_pytorch_model"), dtype);
   const auto unet = std::make_shared<const UNet2DConditionModel>(weights, c);
-  UNetCondition condition{.context = random({2, 77, c.cross_attention_dim})};
+  UNetCondition condition{.context = random({2, 77, c.cross_attention_dim}, dtype)};
   if (c.addition_embed_type == "text_time") {
     constexpr int ids = 6;
     condition.time_ids = at::full({2, ids}, side, at::kFloat);
-    condition.text_embeds =
-        random({2, c.projection_class_embeddings_input_dim - ids * c.addition_time_embed_dim});
+    condition.text_embeds = random(
+        {2, c.projection_class_embeddings_input_dim - ids * c.addition_time_embed_dim}, dtype);
   }
-  const at::Tensor latents = random_latents(2, c.in_channels, side);
+  const at::Tensor latents = random_latents(2, c.in_channels, side, dtype);
   const at::Tensor timesteps = at::full({2}, 500, at::kFloat);
   return [unet, run = unet->with(condition), latents, timesteps]() mutable {
     return run.forward(latents, timesteps);
   };
 }
 
-Work decoding(const fs::path& folder, int side) {
+Work decoding(const fs::path& folder, int side, at::ScalarType dtype) {
   const std::shared_ptr<const Autoencoder> vae = load_autoencoder(folder, dtype);
-  const at::Tensor latents = random_latents(1, vae->latent_channels(), side);
+  const at::Tensor latents = random_latents(1, vae->latent_channels(), side, dtype);
   return [=] { return vae->pictures_of(latents); };
 }
 
-Work work_of(const fs::path& folder, int side) {
+Work work_of(const fs::path& folder, int side, at::ScalarType dtype) {
   const nlohmann::json config = read_config(folder / "config.json");
   return config_value<std::string>(config, "_class_name", "") == "UNet2DConditionModel"
-             ? guided_step(folder, config, side)
-             : decoding(folder, side);
+             ? guided_step(folder, config, side, dtype)
+             : decoding(folder, side, dtype);
 }
 
 double seconds(const Work& work) {
@@ -87,10 +90,11 @@ int side_named(const char* text) {
 int run(int count, char** arguments) {
   const c10::InferenceMode inference;
   const int side = side_named(arguments[0]);
+  const at::ScalarType dtype = dtype_named(arguments[1]);
   std::map<std::string, Work> works;
-  for (int i = 1; i < count; ++i) {
+  for (int i = 2; i < count; ++i) {
     const fs::path folder = arguments[i];
-    works[folder.filename().string()] = work_of(folder, side);
+    works[folder.filename().string()] = work_of(folder, side, dtype);
   }
   for (const auto& [name, work] : works) {
     work();
@@ -114,8 +118,8 @@ int run(int count, char** arguments) {
 int main(int count, char** arguments) {
   // As the program's own main does.
   longhand::keep_freed_memory(true);
-  if (count < 3) {
-    fmt::print(stderr, "usage: engine SIDE FOLDER…\n");
+  if (count < 4) {
+    fmt::print(stderr, "usage: engine SIDE DTYPE FOLDER…\n");
     return 2;
   }
   try {

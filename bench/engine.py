@@ -1,7 +1,7 @@
 """Full-size models with random weights: a guided step and the VAE's decode beside four peers, and the peak of memory.
 
-Usage: make bench-engine, or bench/run engine [--rounds 5] [--models sd15 sdxl] [--sizes 512 1024] [--peers diffusers compiled …]
-All compute in bfloat16 (stable-diffusion.cpp in float16) on two threads, each in a process that has loaded and warmed up,
+Usage: make bench-engine, or bench/run engine [--rounds 5] [--models sd15 sdxl] [--sizes 512 1024] [--dtype float32] [--peers diffusers compiled …]
+All compute in bfloat16, or as --dtype says (stable-diffusion.cpp in float16), on two threads, each in a process that has loaded and warmed up,
 in turn. A guided step is one call of the UNet with both branches of guidance in its batch. Where memory does not hold all
 peers at once, longhand runs beside one after the other, and is compared with each in their own rounds. Memory is that of a
 process that loads the UNet and the VAE from safetensors, takes two steps and decodes. Weights are kept in build/bench/weights.
@@ -41,7 +41,7 @@ MODELS = {"sd15": Model("Stable Diffusion 1.5", "stable-diffusion-v1-5", ["text_
 class StableDiffusionCpp:
     """Its command line paints one picture in one guided step, and says how long that step and the decoding took."""
 
-    def __init__(self, folder: pathlib.Path, side: int):
+    def __init__(self, folder: pathlib.Path, side: int, _dtype: str):
         self.command = [SD_CLI, "--model", folder, "--type", "f16", "--width", side, "--height", side, "--steps", 1,
                         "--cfg-scale", 7, "--prompt", "a cat", "--seed", 0, "--threads", THREADS, "--output", WEIGHTS / "painted.png"]
         self.unread, self.started_in = {}, None
@@ -68,7 +68,7 @@ class StableDiffusionCpp:
 
 
 def child(command: list):
-    return lambda folder, side: Timer([*command, str(side), *(folder / component for component in COMPONENTS)])
+    return lambda folder, side, dtype: Timer([*command, str(side), dtype, *(folder / component for component in COMPONENTS)])
 
 
 def peer(engine: str):
@@ -92,10 +92,10 @@ class Row:
     started_in: float | None = None
 
 
-def run_group(engines: list, folder: pathlib.Path, side: int, rounds: int, rows: dict) -> None:
+def run_group(engines: list, folder: pathlib.Path, side: int, dtype: str, rounds: int, rows: dict) -> None:
     """Adds the seconds of engines that run at the same time."""
     with contextlib.ExitStack() as stack:
-        running = {engine: stack.enter_context(ENGINES[engine][1](folder, side)) for engine in engines}
+        running = {engine: stack.enter_context(ENGINES[engine][1](folder, side, dtype)) for engine in engines}
         seconds = interleaved({f"{engine}, {component}": functools.partial(running[engine].seconds, component)
                                for engine in engines for component in COMPONENTS}, rounds, warmup=0)
     for engine in engines:
@@ -118,24 +118,24 @@ def table(rows: dict) -> str:
     return "\n".join(lines)
 
 
-def peak(engine: str, folder: pathlib.Path, side: int) -> int:
+def peak(engine: str, folder: pathlib.Path, side: int, dtype: str) -> int:
     """Bytes of a process that takes two steps, the first of them while warming up, and decodes."""
-    process = ENGINES[engine][1](folder, side)
+    process = ENGINES[engine][1](folder, side, dtype)
     process.seconds("unet")
     return process.close()
 
 
-def measure(model: Model, side: int, peers: list, rounds: int) -> None:
+def measure(model: Model, side: int, dtype: str, peers: list, rounds: int) -> None:
     folder = WEIGHTS / model.folder
     rows = {}
     for group in [peers] if model.together else [[name] for name in peers]:
-        run_group(["longhand", *group], folder, side, rounds, rows)
-    print(f"\n{model.name}, {side} × {side}, median (least–most), rounds: {rounds}:\n\n{table(rows)}", flush=True)
+        run_group(["longhand", *group], folder, side, dtype, rounds, rows)
+    print(f"\n{model.name}, {side} × {side}, {dtype}, median (least–most), rounds: {rounds}:\n\n{table(rows)}", flush=True)
 
 
-def compare_memory(model: Model, side: int) -> None:
-    ours, theirs = (peak(engine, WEIGHTS / model.folder, side) for engine in ("longhand", "diffusers"))
-    print(f"| {model.name}, {side} × {side} | {ours / 1e9:.2f} | {theirs / 1e9:.2f} | {ours / theirs:.2f} |", flush=True)
+def compare_memory(model: Model, side: int, dtype: str) -> None:
+    ours, theirs = (peak(engine, WEIGHTS / model.folder, side, dtype) for engine in ("longhand", "diffusers"))
+    print(f"| {model.name}, {side} × {side}, {dtype} | {ours / 1e9:.2f} | {theirs / 1e9:.2f} | {ours / theirs:.2f} |", flush=True)
 
 
 def parsed() -> argparse.Namespace:
@@ -143,6 +143,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--sizes", nargs="+", type=int, default=[512, 1024], help="sides in pixels, multiples of 64")
+    parser.add_argument("--dtype", choices=["bfloat16", "float32"], default="bfloat16",
+                        help="float32 for processors that do not multiply bfloat16")
     parser.add_argument("--peers", nargs="*", choices=PEERS,
                         help="default: all, stable-diffusion.cpp (over ten times as slow) at 512 only")
     parser.add_argument("--no-memory", dest="memory", action="store_false", help="leave out the peak of memory")
@@ -168,13 +170,13 @@ def main() -> None:
             if peers is None:
                 peers = [name for name in PEERS if side <= 512 or name != "stable-diffusion.cpp"]
             if peers:
-                measure(model, side, peers, arguments.rounds)
+                measure(model, side, arguments.dtype, peers, arguments.rounds)
     if arguments.memory:
         print("\nLargest resident set, loading, two steps and the decode:\n\n"
               "| | longhand, GB | diffusers, eager, GB | ratio |\n|---|---|---|---|", flush=True)
         for model in models:
             for side in arguments.sizes:
-                compare_memory(model, side)
+                compare_memory(model, side, arguments.dtype)
 
 
 if __name__ == "__main__":
