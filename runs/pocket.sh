@@ -10,6 +10,12 @@ cmake --build build --target longhand
 
 # Pictures ↔ latents [8, 16, 16]: everything else is learned in this space.
 build/longhand train runs/pocket/autoencoder.json
+# The tokenizer: as much of CLIP's vocabulary as the world's captions and common words need (17,012 tokens), lest three quarters of the text
+# encoder be rows that nothing trains.
+if [ ! -e models/pocket/tokenizer_2/merges.txt ]; then
+  build/longhand world --out runs/out/pocket/words --count 40000 --size 32
+  python3 runs/pocket/vocabulary.py runs/out/pocket/words
+fi
 # Captions ↔ latents: CLIP, whose text encoder the painter reads with, and whose image embeddings it can paint from.
 build/longhand train runs/pocket/clip.json
 # Latents → captions: first as the web has them, then short and descriptive ones.

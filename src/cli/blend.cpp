@@ -44,7 +44,7 @@ int blend_inputs(Arguments& arguments) {
   }
   const Painter painter = painter_of(request, arguments.preview);
   for (const BlendInput& input : inputs) {
-    warn_of_length(input.picture ? "" : input.text, painter.model().max_tokens());
+    warn_of_length(input.picture ? "" : input.text, painter.model());
   }
   PaintOptions options = embedding_painting_of(request);
   write_previews(options, arguments.preview);

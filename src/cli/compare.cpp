@@ -154,7 +154,8 @@ int run(const Arguments& arguments) {
   require_text(painter, request);
   const UpsampleRequest upsampling = upsampling_of(request, defaults, painter.model().max_tokens());
   const auto model = load_language_model(upsampling);
-  const Upsampler upsampler(model, Template::load(upsampling.prompt_template), upsampling);
+  const Upsampler upsampler(model, Template::load(upsampling.prompt_template), upsampling,
+                            painter.model().tokenizer());
   const std::string settings =
       fmt::format("{} steps of {}, guidance {}, {}x{}, {}, best of {} captions", *request.steps,
                   request.scheduler, *request.guidance, request.size->width, request.size->height,

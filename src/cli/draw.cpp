@@ -84,7 +84,7 @@ int draw(const Arguments& arguments) {
     painter.check_memory(record.request.n, painting_of(record.request));
   }
   if (reads && !record.request.no_upsample) {
-    lengthen(record, defaults, painter.model().max_tokens());
+    lengthen(record, defaults, painter.model());
     fmt::print("{}\n", record.caption);
     throw_if_interrupted();
   }
@@ -92,7 +92,7 @@ int draw(const Arguments& arguments) {
     return 0;
   }
   if (reads && record.request.long_prompt == "warn") {
-    warn_of_length(record.caption, painter.model().max_tokens());
+    warn_of_length(record.caption, painter.model());
   }
   const fs::path out = arguments.out.empty()
                            ? name_for(record.request.prompt, record.request.seed.value())

@@ -50,8 +50,9 @@ PictureRecord record_of(const EditRequest& request, const Canvas& canvas) {
 }
 
 /// The prompt, lengthened where that is asked for.
-void set_caption(PictureRecord& record, const ModelDefaults& defaults, int max_tokens) {
-  const bool words = max_tokens > 0 && !record.request.prompt.empty();
+void set_caption(PictureRecord& record, const ModelDefaults& defaults,
+                 const DiffusionModel& model) {
+  const bool words = model.max_tokens() > 0 && !record.request.prompt.empty();
   if (words) {
     check_prompt(record.request.prompt, "the command line");
   }
@@ -59,12 +60,12 @@ void set_caption(PictureRecord& record, const ModelDefaults& defaults, int max_t
     if (!words) {
       fail(Kind::invalid_argument, "--upsample: there is no prompt that could be lengthened");
     }
-    lengthen(record, defaults, max_tokens);
+    lengthen(record, defaults, model);
     fmt::print("{}\n", record.caption);
     throw_if_interrupted();
   }
   if (words && record.request.long_prompt == "warn") {
-    warn_of_length(record.caption, max_tokens);
+    warn_of_length(record.caption, model);
   }
 }
 
@@ -139,7 +140,7 @@ int edit(Arguments& arguments) {
   fit(request, canvas, painter.model());
   resolve(request, defaults, painter);
   PictureRecord record = record_of(request, canvas);
-  set_caption(record, defaults, painter.model().max_tokens());
+  set_caption(record, defaults, painter.model());
   const fs::path out =
       arguments.out.empty() ? name_for(words, request.seed.value()) : fs::path(arguments.out);
   const auto images = strength_of(request) == 0.0 ? unedited(request, canvas, resized, record)

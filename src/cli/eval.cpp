@@ -276,7 +276,8 @@ int run_prompts(const Arguments& arguments) {
   } else if (std::ranges::find(arguments.kinds, "lengthened") != arguments.kinds.end()) {
     const UpsampleRequest asked = upsampling_of(request, defaults, painter.model().max_tokens());
     const auto model = load_language_model(asked);
-    upsampler.emplace(model, Template::load(asked.prompt_template), asked);
+    upsampler.emplace(model, Template::load(asked.prompt_template), asked,
+                      painter.model().tokenizer());
     settings += "; lengthened by " + model->name();
   }
   Results results(arguments, {request.model, settings});

@@ -33,7 +33,7 @@ int morph_picture(Arguments& arguments) {
   const Image picture = read_image(request.picture);
   const Painter painter = painter_of(request, arguments.preview);
   for (const std::string& text : {request.from, request.to}) {
-    warn_of_length(text, painter.model().max_tokens());
+    warn_of_length(text, painter.model());
   }
   std::vector<Order> orders = morph(request, picture, painter.model());
   PaintOptions options = embedding_painting_of(request);

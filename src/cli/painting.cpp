@@ -107,17 +107,19 @@ void write_pictures(const fs::path& out, const std::vector<Image>& images, Pictu
   }
 }
 
-void lengthen(PictureRecord& record, const ModelDefaults& defaults, int max_tokens) {
-  const UpsampleRequest upsampling = upsampling_of(record.request, defaults, max_tokens);
-  const auto model = load_language_model(upsampling);
-  const Upsampler upsampler(model, Template::load(upsampling.prompt_template), upsampling);
+void lengthen(PictureRecord& record, const ModelDefaults& defaults, const DiffusionModel& model) {
+  const UpsampleRequest upsampling = upsampling_of(record.request, defaults, model.max_tokens());
+  const auto llm = load_language_model(upsampling);
+  const Upsampler upsampler(llm, Template::load(upsampling.prompt_template), upsampling,
+                            model.tokenizer());
   record.caption = upsampler.upsample({record.request.prompt, "", {}}).caption;
-  record.llm = model->name();
+  record.llm = llm->name();
   record.prompt_template = upsampler.prompt_template().name;
 }
 
-void warn_of_length(const std::string& caption, int max_tokens) {
-  const auto tokenizer = ClipTokenizer::shared();
+void warn_of_length(const std::string& caption, const DiffusionModel& model) {
+  const auto tokenizer = model.tokenizer();
+  const int max_tokens = model.max_tokens();
   const auto ids = tokenizer->encode(caption);
   const auto room = static_cast<std::size_t>(max_tokens - 2);
   if (ids.size() > room) {

@@ -37,10 +37,10 @@ void write_previews(PaintOptions& options, const std::string& file);
 void write_pictures(const fs::path& out, const std::vector<Image>& images, PictureRecord record);
 
 /// Lengthens the record's prompt into its caption, and says by whom.
-void lengthen(PictureRecord& record, const ModelDefaults& defaults, int max_tokens);
+void lengthen(PictureRecord& record, const ModelDefaults& defaults, const DiffusionModel& model);
 
 /// Says which words the text encoder will not see.
-void warn_of_length(const std::string& caption, int max_tokens);
+void warn_of_length(const std::string& caption, const DiffusionModel& model);
 
 /// Paints with a progress line; Ctrl-C stops between steps.
 std::vector<Image> painted(const Painter& painter, const std::vector<Order>& orders,

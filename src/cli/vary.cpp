@@ -34,7 +34,7 @@ int vary(Arguments& arguments) {
   const Image picture = read_image(request.picture);
   const Painter painter = painter_of(request, arguments.preview);
   if (request.long_prompt == "warn") {
-    warn_of_length(request.prompt, painter.model().max_tokens());
+    warn_of_length(request.prompt, painter.model());
   }
   std::vector<Order> orders = variations(request, picture, painter.model());
   PaintOptions options = embedding_painting_of(request);

@@ -116,6 +116,8 @@ class DiffusionModel {
   virtual Size own_size() const = 0;
   /// What captions are limited to, with the two marks; 0 for a model without text.
   virtual int max_tokens() const = 0;
+  /// What counts them.
+  virtual std::shared_ptr<const ClipTokenizer> tokenizer() const { return ClipTokenizer::shared(); }
   /// The reference's defaults.
   virtual int default_steps() const = 0;
   virtual double default_guidance() const = 0;

@@ -296,6 +296,10 @@ int StableDiffusion::max_tokens() const {
   return encoder.config().max_position_embeddings;
 }
 
+std::shared_ptr<const ClipTokenizer> StableDiffusion::tokenizer() const {
+  return (text_encoder_ ? *text_encoder_ : *text_encoder_2_).tokenizer();
+}
+
 int StableDiffusion::default_steps() const {
   if (image_) {
     return 20;

@@ -37,6 +37,7 @@ class StableDiffusion : public DiffusionModel {
   const SchedulerConfig& schedule() const override { return schedule_; }
   Size own_size() const override;
   int max_tokens() const override;
+  std::shared_ptr<const ClipTokenizer> tokenizer() const override;
   int default_steps() const override;
   double default_guidance() const override;
 

@@ -4,7 +4,6 @@
 
 #include "core/error.h"
 #include "models/config.h"
-#include "text/clip_tokenizer.h"
 #include "text/emphasis.h"
 
 namespace longhand {
@@ -12,7 +11,7 @@ namespace {
 
 /// The id of the pad token that a tokenizer's folder names, in transformers' older or newer file;
 /// the end mark where it names none.
-int padding_of(const fs::path& folder) {
+int padding_of(const fs::path& folder, const ClipTokenizer& tokenizer) {
   for (const char* name : {"special_tokens_map.json", "tokenizer_config.json"}) {
     const nlohmann::json map =
         fs::exists(folder / name) ? read_config(folder / name) : nlohmann::json::object();
@@ -31,19 +30,32 @@ int padding_of(const fs::path& folder) {
     }
     break;
   }
-  return ClipTokenizer::end_of_text;
+  return tokenizer.end();
 }
 
 }  // namespace
 
-at::Tensor caption_ids(const std::vector<std::string>& captions, const CLIPTextConfig& config,
-                       int padding) {
-  const auto tokenizer = ClipTokenizer::shared();
-  const int length = config.max_position_embeddings;
+std::shared_ptr<const ClipTokenizer> tokenizer_for(const CLIPTextConfig& config,
+                                                   const fs::path& folder) {
+  if (config.vocab_size >= ClipTokenizer::vocabulary_size) {
+    return ClipTokenizer::shared();
+  }
+  std::shared_ptr<const ClipTokenizer> own = ClipTokenizer::of_folder(folder);
+  if (own->size() != config.vocab_size || own->end() != config.eos_token_id) {
+    fail(Kind::corrupt,
+         "{}: a vocabulary of {} tokens, of which {} ends a text; the text encoder knows {}, of "
+         "which it is {}",
+         folder.string(), own->size(), own->end(), config.vocab_size, config.eos_token_id);
+  }
+  return own;
+}
+
+at::Tensor caption_ids(const std::vector<std::string>& captions, const ClipTokenizer& tokenizer,
+                       int length, int padding) {
   at::Tensor ids = at::empty({static_cast<std::int64_t>(captions.size()), length}, at::kLong);
   auto* into = ids.mutable_data_ptr<std::int64_t>();
   for (const std::string& caption : captions) {
-    into = std::ranges::copy(tokenizer->encode_padded(caption, length, padding), into).out;
+    into = std::ranges::copy(tokenizer.encode_padded(caption, length, padding), into).out;
   }
   return ids;
 }
@@ -52,19 +64,14 @@ TextEncoder::TextEncoder(const Checkpoint& checkpoint, const std::string& tokeni
                          Weights& weights, const CLIPTextConfig& config)
     : model_(weights, config),
       device_(weights.device()),
-      padding_(padding_of(checkpoint.configs() / tokenizer)) {
-  if (config.vocab_size < ClipTokenizer::vocabulary_size) {
-    fail(Kind::corrupt, "{}: the text encoder knows {} tokens; CLIP's tokenizer has {}",
-         checkpoint.configs().string(), config.vocab_size, ClipTokenizer::vocabulary_size);
-  }
-}
+      tokenizer_(tokenizer_for(config, checkpoint.configs() / tokenizer)),
+      padding_(padding_of(checkpoint.configs() / tokenizer, *tokenizer_)) {}
 
 TextEncoder::Tokens TextEncoder::tokens_of(const std::string& caption, bool emphasis) const {
-  const auto tokenizer = ClipTokenizer::shared();
   Tokens tokens;
   const std::vector<WeightedText> plain = {{caption, 1}};
   for (const WeightedText& piece : emphasis ? parse_emphasis(caption) : plain) {
-    for (const int id : tokenizer->encode(piece.text)) {
+    for (const int id : tokenizer_->encode(piece.text)) {
       tokens.ids.push_back(id);
       tokens.weights.push_back(static_cast<float>(piece.weight));
     }
@@ -92,10 +99,10 @@ TextEncoder::Chunks TextEncoder::chunks_of(const std::vector<std::string>& capti
     auto* weight = chunks.weights.mutable_data_ptr<float>() + i * length;
     const std::int64_t begin = std::min(i % count * room, std::ssize(own.ids));
     const std::int64_t some = std::min(room, std::ssize(own.ids) - begin);
-    id[0] = ClipTokenizer::start_of_text;
+    id[0] = tokenizer_->start();
     std::copy_n(own.ids.begin() + begin, some, id + 1);
     std::copy_n(own.weights.begin() + begin, some, weight + 1);
-    id[some + 1] = ClipTokenizer::end_of_text;
+    id[some + 1] = tokenizer_->end();
   }
   return chunks;
 }
@@ -109,7 +116,8 @@ TextEncoder load_text_encoder(const Checkpoint& checkpoint, const std::string& c
 TextEncoding TextEncoder::encode(const std::vector<std::string>& captions,
                                  const ReadingOptions& options) const {
   if (!options.chunks && !options.emphasis) {
-    return model_.forward(caption_ids(captions, config(), padding_).to(device_));
+    return model_.forward(
+        caption_ids(captions, *tokenizer_, config().max_position_embeddings, padding_).to(device_));
   }
   const Chunks chunks = chunks_of(captions, options);
   const std::int64_t rows = chunks.ids.size(0), count = chunks.ids.size(1);
@@ -131,12 +139,11 @@ TextEncoding TextEncoder::encode(const std::vector<std::string>& captions,
 }
 
 at::Tensor TextEncoder::mask(const std::vector<std::string>& captions) const {
-  const auto tokenizer = ClipTokenizer::shared();
   const int length = config().max_position_embeddings;
   at::Tensor mask = at::zeros({static_cast<std::int64_t>(captions.size()), length});
   for (std::size_t i = 0; i < captions.size(); ++i) {
     mask[static_cast<std::int64_t>(i)]
-        .narrow(0, 0, std::min(length, tokenizer->count(captions[i])))
+        .narrow(0, 0, std::min(length, tokenizer_->count(captions[i])))
         .fill_(1);
   }
   return mask.to(device_);

@@ -6,6 +6,7 @@
 
 #include "models/checkpoint.h"
 #include "models/clip_text.h"
+#include "text/clip_tokenizer.h"
 
 namespace longhand {
 
@@ -18,7 +19,8 @@ struct ReadingOptions {
 /// A text encoder with its tokenizer. Re-entrant.
 class TextEncoder {
  public:
-  /// `tokenizer`: the component whose special_tokens_map.json says with what captions are padded.
+  /// `tokenizer`: the component that says with what captions are padded, and has the vocabulary
+  /// where it is not CLIP's whole one.
   TextEncoder(const Checkpoint& checkpoint, const std::string& tokenizer, Weights& weights,
               const CLIPTextConfig& config);
 
@@ -30,6 +32,7 @@ class TextEncoder {
   /// [captions, length], float32: 1 for a caption's tokens with the two marks, 0 for padding.
   at::Tensor mask(const std::vector<std::string>& captions) const;
   const CLIPTextConfig& config() const { return model_.config(); }
+  std::shared_ptr<const ClipTokenizer> tokenizer() const { return tokenizer_; }
 
  private:
   /// A caption's tokens without marks, with the weight of each.
@@ -46,6 +49,7 @@ class TextEncoder {
 
   CLIPTextModel model_;
   at::Device device_;
+  std::shared_ptr<const ClipTokenizer> tokenizer_;
   int padding_;
 };
 
@@ -53,8 +57,12 @@ class TextEncoder {
 TextEncoder load_text_encoder(const Checkpoint& checkpoint, const std::string& component,
                               const std::string& tokenizer, const at::TensorOptions& placement);
 
-/// Ids of captions, each padded or cut to the text encoder's length: [captions, length].
-at::Tensor caption_ids(const std::vector<std::string>& captions, const CLIPTextConfig& config,
-                       int padding);
+/// CLIP's tokenizer, or, for a text encoder that knows fewer tokens, the folder's own. Throws
+/// corrupt where the two do not belong together.
+std::shared_ptr<const ClipTokenizer> tokenizer_for(const CLIPTextConfig& config,
+                                                   const fs::path& folder);
+/// Ids of captions, each padded or cut to `length`: [captions, length].
+at::Tensor caption_ids(const std::vector<std::string>& captions, const ClipTokenizer& tokenizer,
+                       int length, int padding);
 
 }  // namespace longhand

@@ -64,11 +64,11 @@ struct Pending {
 }  // namespace
 
 Upsampler::Upsampler(std::shared_ptr<LanguageModel> model, Template prompt_template,
-                     const UpsampleRequest& request)
+                     const UpsampleRequest& request, std::shared_ptr<const ClipTokenizer> tokenizer)
     : model_(std::move(model)),
       template_(std::move(prompt_template)),
       request_(request),
-      tokenizer_(ClipTokenizer::shared()) {}
+      tokenizer_(std::move(tokenizer)) {}
 
 /// Every second candidate, the first among them, opens with the prompt's own words.
 Sequence Upsampler::sequence(const UpsampleRow& row, std::int64_t index, int candidate) const {

@@ -92,8 +92,10 @@ struct Caption {
 /// Re-entrant; the model is shared.
 class Upsampler {
  public:
+  /// `tokenizer` counts the painter's tokens.
   Upsampler(std::shared_ptr<LanguageModel> model, Template prompt_template,
-            const UpsampleRequest& request);
+            const UpsampleRequest& request,
+            std::shared_ptr<const ClipTokenizer> tokenizer = ClipTokenizer::shared());
 
   /// Lengthens rows in one continuous batch. `done` receives captions in the rows' order, each as
   /// soon as all before it are done. A model that cannot be steered is told

@@ -103,6 +103,17 @@ std::string gunzip(const fs::path& path) {
   return text;
 }
 
+/// How many merges a vocabulary of so many tokens has.
+int merges_within(int tokens) {
+  constexpr int least = 2 * byte_symbols + 2;
+  if (tokens < least || tokens > ClipTokenizer::vocabulary_size) {
+    fail(Kind::corrupt,
+         "a vocabulary of {} tokens cannot be a part of CLIP's, which has {} and at least {}",
+         tokens, ClipTokenizer::vocabulary_size, least);
+  }
+  return tokens - least;
+}
+
 fs::path own_copy() { return home() / "data" / "tokenizers" / "bpe_simple_vocab_16e6.txt.gz"; }
 
 /// NFC as Unicode 13 has it: the reference's normalizer knows no later marks and leaves them in
@@ -269,14 +280,8 @@ struct ClipTokenizer::Tables {
   }
 };
 
-ClipTokenizer::ClipTokenizer(const fs::path& vocabulary, int tokens) : start_(tokens - 2) {
-  const int merge_count = start_ - 2 * byte_symbols;
-  if (merge_count < 0 || tokens > vocabulary_size) {
-    fail(Kind::corrupt,
-         "a vocabulary of {} tokens cannot be a part of CLIP's, which has {} and at "
-         "least {}",
-         tokens, vocabulary_size, 2 * byte_symbols + 2);
-  }
+ClipTokenizer::ClipTokenizer(std::string_view merges, int merge_count, const fs::path& where)
+    : start_(2 * byte_symbols + merge_count) {
   auto tables = std::make_unique<Tables>();
   tables->symbols.resize(static_cast<std::size_t>(start_));
   std::unordered_map<std::string, int> ids;
@@ -290,20 +295,19 @@ ClipTokenizer::ClipTokenizer(const fs::path& vocabulary, int tokens) : start_(to
   for (int id = 0; id < 2 * byte_symbols; ++id) {
     ids.emplace(tables->symbols[static_cast<std::size_t>(id)], id);
   }
-  const std::string text = gunzip(vocabulary);
-  std::size_t at = text.find('\n') + 1;  // the first line is a version
+  std::size_t at = merges.find('\n') + 1;  // the first line is a version
   for (int i = 0; i < merge_count; ++i) {
-    const std::size_t end = text.find('\n', at);
-    const std::size_t space = text.find(' ', at);
+    const std::size_t end = merges.find('\n', at);
+    const std::size_t space = merges.find(' ', at);
     if (end == std::string::npos || space == std::string::npos || space > end) {
-      fail(Kind::corrupt, "{}: line {} is not a merge of two symbols", vocabulary.string(), i + 2);
+      fail(Kind::corrupt, "{}: line {} is not a merge of two symbols", where.string(), i + 2);
     }
-    const std::string left = text.substr(at, space - at);
-    const std::string right = text.substr(space + 1, end - space - 1);
+    const std::string left(merges.substr(at, space - at));
+    const std::string right(merges.substr(space + 1, end - space - 1));
     const auto l = ids.find(left), r = ids.find(right);
     if (l == ids.end() || r == ids.end()) {
-      fail(Kind::corrupt, "{}: line {} merges a symbol that no line before it made",
-           vocabulary.string(), i + 2);
+      fail(Kind::corrupt, "{}: line {} merges a symbol that no line before it made", where.string(),
+           i + 2);
     }
     const int id = 2 * byte_symbols + i;
     tables->merges.emplace(Tables::key(l->second, r->second), id);
@@ -312,6 +316,18 @@ ClipTokenizer::ClipTokenizer(const fs::path& vocabulary, int tokens) : start_(to
     at = end + 1;
   }
   tables_ = std::move(tables);
+}
+
+ClipTokenizer::ClipTokenizer(const fs::path& vocabulary, int tokens)
+    : ClipTokenizer(gunzip(vocabulary), merges_within(tokens), vocabulary) {}
+
+std::unique_ptr<const ClipTokenizer> ClipTokenizer::of_folder(const fs::path& folder) {
+  const fs::path file = folder / "merges.txt";
+  const std::string merges = read_file(file);
+  const auto lines = std::ranges::count(merges, '\n');
+  const auto tokens = std::min<std::ptrdiff_t>(lines, vocabulary_size) - 1 + 2 * byte_symbols + 2;
+  return std::unique_ptr<const ClipTokenizer>(
+      new ClipTokenizer(merges, merges_within(static_cast<int>(tokens)), file));
 }
 
 ClipTokenizer::~ClipTokenizer() = default;

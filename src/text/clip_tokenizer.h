@@ -21,6 +21,9 @@ class ClipTokenizer {
   /// their ids but for the two marks, the last ones; words beyond it are of more tokens. Throws
   /// not_found, corrupt.
   explicit ClipTokenizer(const fs::path& vocabulary, int tokens = vocabulary_size);
+  /// Some of CLIP's merges in their order, one a line of a tokenizer's merges.txt behind a first
+  /// line, as transformers writes it: a model's own vocabulary. Throws not_found, corrupt.
+  static std::unique_ptr<const ClipTokenizer> of_folder(const fs::path& folder);
   /// The project's own copy, read once and shared.
   static std::shared_ptr<const ClipTokenizer> shared();
   /// The beginning of that copy.
@@ -38,8 +41,13 @@ class ClipTokenizer {
   std::vector<int> encode_padded(std::string_view text, int length, int pad) const;
   int start() const { return start_; }
   int end() const { return start_ + 1; }
+  /// Tokens in all, the two marks among them.
+  int size() const { return start_ + 2; }
 
  private:
+  /// `merges`: a line that is passed over, and so many merges.
+  ClipTokenizer(std::string_view merges, int merge_count, const fs::path& where);
+
   struct Tables;
   std::unique_ptr<const Tables> tables_;
   int start_;

@@ -52,14 +52,24 @@ Tensor normalized(const Tensor& embeds) {
   return x / x.norm(2, -1, true);
 }
 
+/// A text encoder's config with what its tokenizer says.
+json with_vocabulary(json config, const ClipTokenizer& tokenizer) {
+  config["vocab_size"] = tokenizer.size();
+  config["bos_token_id"] = tokenizer.start();
+  config["eos_token_id"] = config["pad_token_id"] = tokenizer.end();
+  return config;
+}
+
 class ClipTraining {
  public:
   explicit ClipTraining(const Recipe& recipe)
       : recipe_(recipe),
         own_(recipe),
         dtype_(dtype_named(recipe.dtype)),
+        tokenizer_(ClipTokenizer::of_folder(recipe.model / "tokenizer_2")),
+        text_config_(with_vocabulary(own_.text, *tokenizer_)),
         text_weights_(Weights::fresh(recipe.seed)),
-        text_(text_weights_, CLIPTextConfig::from_json(own_.text)),
+        text_(text_weights_, CLIPTextConfig::from_json(text_config_)),
         vision_weights_(Weights::fresh(recipe.seed + 1)),
         vision_(vision_weights_, CLIPVisionConfig::from_json(own_.vision)),
         logit_scale_(at::full({1}, std::log(1 / 0.07), at::kFloat)),
@@ -158,8 +168,8 @@ class ClipTraining {
     return review;
   }
 
-  /// Both encoders, in the run's folder: a model whose UNet was trained on another CLIP must not
-  /// get them.
+  /// Both encoders and the tokenizer, in the run's folder: a model whose UNet was trained on
+  /// another CLIP must not get them.
   void write_model(const Optimizer& optimizer, const fs::path&) const {
     const auto all = optimizer.averaged();
     const auto write_encoder = [&](const char* folder, const std::string& prefix,
@@ -173,8 +183,9 @@ class ClipTraining {
       save_tensors(recipe_.out / folder / "model.safetensors", own, at::kBFloat16);
       write_file_atomically(recipe_.out / folder / "config.json", config.dump(2) + "\n");
     };
-    write_encoder("text_encoder", "text.", own_.text);
+    write_encoder("text_encoder", "text.", text_config_);
     write_encoder("image_encoder", "vision.", own_.vision);
+    copy_files(recipe_.model / "tokenizer_2", recipe_.out / "tokenizer");
   }
 
  private:
@@ -207,8 +218,9 @@ class ClipTraining {
 
   /// As long as the longest: what follows the end changes nothing before it.
   Tensor ids_of(const std::vector<std::string>& captions) const {
-    constexpr int end = ClipTokenizer::end_of_text;
-    const Tensor ids = caption_ids(captions, text_.config(), end);
+    const int end = tokenizer_->end();
+    const Tensor ids =
+        caption_ids(captions, *tokenizer_, text_.config().max_position_embeddings, end);
     return ids.narrow(1, 0, (ids == end).to(at::kByte).argmax(1).max().item<std::int64_t>() + 1);
   }
   Tensor images_of(const Tensor& latents) const {
@@ -219,6 +231,8 @@ class ClipTraining {
   const Recipe& recipe_;
   ClipRecipe own_;
   at::ScalarType dtype_;
+  std::shared_ptr<const ClipTokenizer> tokenizer_;
+  json text_config_;
   Weights text_weights_;
   CLIPTextModel text_;
   Weights vision_weights_;

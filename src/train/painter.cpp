@@ -59,7 +59,8 @@ struct PainterRecipe {
   fs::path clip;     // its run's folder; the model gets a copy of its encoders
   fs::path latents;  // where they are kept
   fs::path start;    // the UNet's weights to go on from; "": none
-  std::vector<std::string> learnt_anew;  // parts of names, as "attn2.": weights not taken from there
+  std::vector<std::string>
+      learnt_anew;  // parts of names, as "attn2.": weights not taken from there
   std::int64_t scenes;
   double drop_share;  // of pictures that nothing is told of
   double
@@ -191,6 +192,7 @@ class PainterTraining {
     write_config("unet/config.json", own_.unet);
     clip_.copy("text_encoder", model / "text_encoder_2");
     clip_.copy("image_encoder", model / "image_encoder");
+    clip_.copy("tokenizer", model / "tokenizer_2");
     write_config("scheduler/scheduler_config.json", own_.scheduler);
   }
 

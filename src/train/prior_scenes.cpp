@@ -51,7 +51,7 @@ PriorScenes::Batch PriorScenes::batch(Random& random) const {
 ReadText PriorScenes::read(const Tensor& ids) const {
   const TextEncoding text = clip_.read(ids);
   // The start mark, the words and the first end mark.
-  const Tensor end = (ids == ClipTokenizer::end_of_text).to(at::kLong);
+  const Tensor end = (ids == clip_.end_of_text()).to(at::kLong);
   return {text.text_embeds, text.last_hidden_state, (end.cumsum(1) == end).to(at::kFloat)};
 }
 

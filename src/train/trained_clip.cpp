@@ -21,10 +21,12 @@ TrainedClip::TrainedClip(const fs::path& folder, at::ScalarType dtype)
                                        read_config(folder / "text_encoder" / "config.json"))),
       image_weights_(Weights::mapped(weight_files(folder / "image_encoder", "model"), dtype)),
       image_encoder_(image_weights_, CLIPVisionConfig::from_json(
-                                         read_config(folder / "image_encoder" / "config.json"))) {}
+                                         read_config(folder / "image_encoder" / "config.json"))),
+      tokenizer_(tokenizer_for(text_encoder_.config(), folder / "tokenizer")) {}
 
 at::Tensor TrainedClip::ids(const std::vector<std::string>& captions) const {
-  return caption_ids(captions, text_encoder_.config(), ClipTokenizer::end_of_text);
+  return caption_ids(captions, *tokenizer_, text_encoder_.config().max_position_embeddings,
+                     tokenizer_->end());
 }
 
 TextEncoding TrainedClip::read(const at::Tensor& ids) const {
@@ -54,9 +56,7 @@ at::Tensor TrainedClip::image_embeds_together(const at::Tensor& latents) const {
 }
 
 void TrainedClip::copy(const char* part, const fs::path& to) const {
-  for (const char* file : {"config.json", "model.safetensors"}) {
-    write_file_atomically(to / file, read_file(folder_ / part / file));
-  }
+  copy_files(folder_ / part, to);
 }
 
 }  // namespace longhand

@@ -6,12 +6,13 @@
 
 #include "models/clip_text.h"
 #include "models/clip_vision.h"
+#include "text/clip_tokenizer.h"
 
 namespace longhand {
 
 class TrainedClip {
  public:
-  /// `folder`: text_encoder/ and image_encoder/ in it. Throws not_found, corrupt.
+  /// `folder`: text_encoder/, image_encoder/ and tokenizer/ in it. Throws not_found, corrupt.
   TrainedClip(const fs::path& folder, at::ScalarType dtype);
 
   at::Tensor ids(const std::vector<std::string>& captions) const;  // [captions, length]
@@ -20,8 +21,9 @@ class TrainedClip {
   at::Tensor image_embeds(const at::Tensor& latents) const;
   /// The same, called by all ranks with the same latents: each embeds its part of them.
   at::Tensor image_embeds_together(const at::Tensor& latents) const;
+  int end_of_text() const { return tokenizer_->end(); }
   int projection_dim() const { return image_encoder_.config().projection_dim; }
-  /// Copies a part, "text_encoder" or "image_encoder", to a folder of a model.
+  /// Copies a part, "text_encoder", "image_encoder" or "tokenizer", to a folder of a model.
   void copy(const char* part, const fs::path& to) const;
 
  private:
@@ -31,6 +33,7 @@ class TrainedClip {
   CLIPTextModel text_encoder_;
   Weights image_weights_;
   CLIPVisionModelWithProjection image_encoder_;
+  std::shared_ptr<const ClipTokenizer> tokenizer_;
 };
 
 }  // namespace longhand

@@ -1,6 +1,9 @@
 """Tiny models with random weights in diffusers' layout: the reference paints with the same weights as the binary."""
+import functools
 import os
 import pathlib
+import sys
+import tempfile
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -15,6 +18,10 @@ from transformers import CLIPImageProcessor, CLIPTextConfig, CLIPTextModel, CLIP
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from support import ROOT
+
+sys.path.insert(0, str(ROOT / "runs/pocket"))
+
+from vocabulary import clip_merges, write_tokenizer
 
 diffusers.utils.logging.set_verbosity_error()
 diffusers.utils.logging.disable_progress_bar()
@@ -32,8 +39,16 @@ def lively(model: torch.nn.Module) -> torch.nn.Module:
     return model.eval()
 
 
+@functools.cache
+def vocabulary() -> tempfile.TemporaryDirectory:
+    """CLIP's whole one."""
+    folder = tempfile.TemporaryDirectory()
+    write_tokenizer(pathlib.Path(folder.name), clip_merges())
+    return folder
+
+
 def tokenizer(pad: str = "<|endoftext|>") -> CLIPTokenizer:
-    return CLIPTokenizer.from_pretrained(ROOT / "models/pocket/tokenizer_2", pad_token=pad, model_max_length=77)
+    return CLIPTokenizer.from_pretrained(vocabulary().name, pad_token=pad, model_max_length=77)
 
 
 def text_encoder(width: int = 32, projection: int = 0, **options) -> torch.nn.Module:

@@ -27,9 +27,9 @@ AUTOENCODER = {
     "encoder_block_out_channels": [8] * 4, "decoder_block_out_channels": [8] * 4, "num_encoder_blocks": [1] * 4,
     "num_decoder_blocks": [1] * 4, "latent_channels": 4, "act_fn": "relu"}
 TEXT = {
-    "architectures": ["CLIPTextModelWithProjection"], "vocab_size": 49408, "hidden_size": 16, "intermediate_size": 32,
+    "architectures": ["CLIPTextModelWithProjection"], "hidden_size": 16, "intermediate_size": 32,
     "num_hidden_layers": 1, "num_attention_heads": 2, "max_position_embeddings": 77, "hidden_act": "quick_gelu",
-    "projection_dim": 16, "eos_token_id": 49407}
+    "projection_dim": 16}
 VISION = {
     "num_channels": 4, "image_size": 8, "patch_size": 4, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1,
     "num_attention_heads": 2, "hidden_act": "quick_gelu", "projection_dim": 16}

@@ -1,44 +1,28 @@
 """Records what transformers' tokenizer answers, for the golden tests.
 
 Usage: setup/bootstrap --reference && .venv/bin/python tests/golden/record_tokenizer.py
-Writes beside itself tokenizer.jsonl.gz, and models/pocket/tokenizer_2, the vocabulary in the files that
-transformers reads.
+Writes beside itself tokenizer.jsonl.gz.
 """
 import csv
 import gzip
 import json
 import pathlib
 import random
+import sys
 import tempfile
 
 from transformers import CLIPTokenizer
 
 HERE = pathlib.Path(__file__).parent
 DATA = HERE.parent.parent / "data"
+sys.path.insert(0, str(HERE.parent.parent / "runs/pocket"))
 
-
-def bytes_to_unicode() -> dict:
-    """OpenAI's simple_tokenizer.bytes_to_unicode."""
-    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
-    rest = [b for b in range(256) if b not in printable]
-    return dict(zip(printable + rest, [chr(b) for b in printable] + [chr(256 + i) for i in range(len(rest))]))
-
-
-def write_tokenizer(folder: pathlib.Path) -> None:
-    """vocab.json and merges.txt, as transformers reads them, from OpenAI's one file."""
-    lines = gzip.open(DATA / "tokenizers" / "bpe_simple_vocab_16e6.txt.gz").read().decode().split("\n")
-    merges = [line for line in lines[1 : 49152 - 256 - 2 + 1]]
-    symbols = list(bytes_to_unicode().values())
-    symbols += [s + "</w>" for s in symbols] + ["".join(m.split()) for m in merges]
-    symbols += ["<|startoftext|>", "<|endoftext|>"]
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "vocab.json").write_text(json.dumps({s: i for i, s in enumerate(symbols)}))
-    (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n")
+from vocabulary import clip_merges, write_tokenizer
 
 
 def reference_tokenizer() -> CLIPTokenizer:
     with tempfile.TemporaryDirectory() as folder:
-        write_tokenizer(pathlib.Path(folder))
+        write_tokenizer(pathlib.Path(folder), clip_merges())
         return CLIPTokenizer.from_pretrained(folder)
 
 
@@ -79,5 +63,4 @@ def record_tokenizer() -> None:
 
 
 if __name__ == "__main__":
-    write_tokenizer(DATA.parent / "models" / "pocket" / "tokenizer_2")
     record_tokenizer()

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 
+#include "../refusals.h"
 #include "core/error.h"
+#include "core/files.h"
 
 using namespace longhand;
 
@@ -41,6 +43,36 @@ TEST_CASE("half a character is no UTF-8, and is replaced") {
   const auto tokenizer = ClipTokenizer::shared();
   CHECK(tokenizer->decode(std::vector<int>{158}) == "\xEF\xBF\xBD");  // the byte 0xE2 alone
   CHECK(tokenizer->decode(tokenizer->encode("\xE2\x82\xAC")) == "\xE2\x82\xAC");
+}
+
+TEST_CASE("a model's own vocabulary: the embedded one's has the words of its world whole") {
+  const auto own = ClipTokenizer::of_folder(home() / "models" / "pocket" / "tokenizer_2");
+  const auto whole = ClipTokenizer::shared();
+  CHECK(own->size() < ClipTokenizer::vocabulary_size);
+  CHECK(own->end() == own->size() - 1);
+  for (const char* text :
+       {"Four giraffes in a desert, softly shaded.", "two teapots on doughnuts"}) {
+    CAPTURE(text);
+    CHECK(own->count(text) == whole->count(text));
+    CHECK(own->decode(own->encode(text)) == whole->decode(whole->encode(text)));
+  }
+  const char* strange = "a hippopotamus of chrysanthemums";
+  CHECK(own->count(strange) > whole->count(strange));
+  CHECK(own->decode(own->encode(strange)) == strange);
+}
+
+TEST_CASE("a folder whose merges are no part of CLIP's is refused") {
+  const fs::path folder = fs::temp_directory_path() / "longhand_merges_test";
+  const auto refusal = [&](const std::string& merges) {
+    write_file_atomically(folder / "merges.txt", merges);
+    return longhand::refusal([&] { ClipTokenizer::of_folder(folder); }, Kind::corrupt);
+  };
+  CHECK(has(refusal("#version: 0.2\nt h\nthe\n"), "line 3 is not a merge of two symbols"));
+  CHECK(
+      has(refusal("#version: 0.2\nth e\n"), "line 2 merges a symbol that no line before it made"));
+  CHECK(has(refusal(""), "a vocabulary of 513 tokens"));
+  CHECK(has(refusal(std::string(60000, '\n')), "cannot be a part of CLIP's"));
+  fs::remove_all(folder);
 }
 
 TEST_CASE("the vocabulary's beginning: the same ids, words beyond it in pieces") {
