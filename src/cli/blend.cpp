@@ -38,6 +38,7 @@ int blend_inputs(Arguments& arguments) {
     check_ending(arguments.out);
   }
   strip_length(request);
+  request.best_of = 1;
   std::vector<BlendInput> inputs;
   for (const std::string& name : request.inputs) {
     inputs.push_back(blend_input(name));
@@ -70,6 +71,7 @@ std::function<int()> declare_blend(CLI::App& app) {
   app.add_option("--frames", arguments->frames, "a folder for the single pictures too");
   add_preview(app, arguments->preview);
   add_embedding_fields(app, arguments->request);
+  app.remove_option(app.get_option("--best-of"));  // all are painted from one noise
   app.footer(examples);
   return [arguments] { return blend_inputs(*arguments); };
 }

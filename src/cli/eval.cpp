@@ -135,8 +135,11 @@ std::vector<Trial> next_batch(const std::vector<Trial>& trials, std::int64_t fir
 }
 
 std::string settings_of(const PaintRequest& request) {
-  return fmt::format("{} steps of {}, guidance {}, {}x{}, {}", *request.steps, request.scheduler,
-                     *request.guidance, request.size->width, request.size->height, request.dtype);
+  const std::string chosen =
+      *request.best_of > 1 ? fmt::format(", best of {}", *request.best_of) : "";
+  return fmt::format("{} steps of {}, guidance {}, {}x{}, {}{}", *request.steps, request.scheduler,
+                     *request.guidance, request.size->width, request.size->height, request.dtype,
+                     chosen);
 }
 
 int run_sdedit(const Arguments& arguments) {

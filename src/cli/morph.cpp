@@ -29,7 +29,7 @@ int morph_picture(Arguments& arguments) {
   }
   check_prompt(request.from, "--from");
   check_prompt(request.to, "--to");
-  require_ddim(request);
+  require_own_noise(request);
   const Image picture = read_image(request.picture);
   const Painter painter = painter_of(request, arguments.preview);
   for (const std::string& text : {request.from, request.to}) {
@@ -63,6 +63,7 @@ std::function<int()> declare_morph(CLI::App& app) {
   app.get_option("--from")->required();
   app.get_option("--to")->required();
   app.remove_option(app.get_option("--noise-level"));  // Stable unCLIP's, which knows no texts
+  app.remove_option(app.get_option("--best-of"));      // all are painted from one noise
   app.get_option("--scheduler")->description("ddim, which can be run backwards, and no other");
   app.footer(examples);
   return [arguments] { return morph_picture(*arguments); };

@@ -26,7 +26,7 @@ int vary(Arguments& arguments) {
     check_ending(arguments.out);
   }
   if (request.eta) {
-    require_ddim(request);
+    require_own_noise(request);
   }
   if (!request.prompt.empty()) {
     check_prompt(request.prompt, "the command line");

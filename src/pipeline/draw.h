@@ -36,6 +36,7 @@ struct PaintRequest {
   std::optional<int> steps;
   std::optional<double> guidance;
   std::optional<double> guidance_rescale;
+  std::optional<int> best_of;
   std::optional<Size> size;
   std::string scheduler;
   std::string dtype = "auto";
@@ -64,8 +65,8 @@ struct PaintRequest {
       field("refiner_start", &PaintRequest::refiner_start,
             "where on the way, 0 to 1, the refiner takes over", 0, 1),
       field("prior", &PaintRequest::prior,
-            "the prior, where it is a model of its own; for the embedded model a folder with an "
-            "autoregressive_prior"),
+            "the prior, where it is a model of its own; for the embedded model \"pocket\", its "
+            "autoregressive prior, or another folder that has one"),
       field("prior_steps", &PaintRequest::prior_steps, "the prior's denoising steps", 1, 1000),
       field("prior_guidance", &PaintRequest::prior_guidance, "the prior's guidance scale", 1, 100),
       field("imagine", &PaintRequest::imagine,
@@ -87,6 +88,10 @@ struct PaintRequest {
             "0 to 1: how far guidance keeps the contrast that the model predicts, for models whose "
             "noise schedule ends without signal (default: the model's, else 0)",
             0, 1),
+      field("best_of", &PaintRequest::best_of,
+            "paint each picture so often and keep the one that its model's CLIP finds nearest to "
+            "the caption (default: the model's, else 1)",
+            1, 64),
       field("size", &PaintRequest::size, "WIDTHxHEIGHT (default: as the model was trained)"),
       field("scheduler", &PaintRequest::scheduler,
             "ddim, euler, euler_a, dpm++_2m_karras, unipc, lcm, … (default: the model's)"),

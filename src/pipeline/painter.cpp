@@ -52,6 +52,13 @@ Subject subject_of(const std::vector<Order>& orders, const PaintOptions& options
   return subject;
 }
 
+/// Attempts lie apart from the seeds of neighbours: of a seed, torch's generator on the processor
+/// takes the lower 32 bits.
+std::int64_t seed_of_attempt(std::int64_t seed, int attempt) {
+  constexpr std::int64_t apart = 0x9e3779b9;  // 2³² over the golden ratio
+  return seed + attempt * apart;
+}
+
 /// Calls it; libtorch's errors become the house's.
 template <class Action>
 auto guarded(const Action& action) {
@@ -82,6 +89,9 @@ ModelDefaults ModelDefaults::of(const fs::path& folder) {
     if (json.contains("guidance_rescale")) {
       defaults.guidance_rescale = config_value(json, "guidance_rescale", 0.0);
     }
+    if (json.contains("best_of")) {
+      defaults.best_of = config_value(json, "best_of", 1);
+    }
     defaults.scheduler = config_value(json, "scheduler", defaults.scheduler);
     defaults.about = config_value(json, "about", defaults.about);
   }
@@ -102,6 +112,13 @@ void Painter::check(const PaintOptions& options) const {
   model_->latent_shape(1, options.width, options.height);
   denoising_steps(options);
   enlargement(options);
+  if (options.best_of < 1) {
+    fail(Kind::invalid_argument, "best of {}: expected at least 1", options.best_of);
+  }
+  if (options.best_of > 1 && !model_->embeds()) {
+    fail(Kind::invalid_argument,
+         "this model has no CLIP of pictures and texts to choose pictures by; leave --best-of out");
+  }
 }
 
 int Painter::enlargement(const PaintOptions& options) const {
@@ -159,12 +176,16 @@ int Painter::denoising_steps(const PaintOptions& options) const {
 }
 
 int Painter::steps(const std::vector<Order>& orders, const PaintOptions& options) const {
-  return model_->prior_steps(subject_of(orders, options), options) + denoising_steps(options) +
-         model_->super_res_steps() + (options.enlarge ? SuperResolution::steps : 0);
+  const int once = model_->prior_steps(subject_of(orders, options), options) +
+                   denoising_steps(options) + model_->super_res_steps();
+  const int enlarged = SuperResolution::steps + (options.best_of > 1 ? once : 0);
+  return options.best_of * once + (options.enlarge ? enlarged : 0);
 }
 
 int Painter::steps_of_noise(const Order& order, const PaintOptions& options) const {
-  return steps({order}, options) - model_->super_res_steps();
+  PaintOptions once = options;
+  once.best_of = 1;
+  return steps({order}, once) - model_->super_res_steps();
 }
 
 /// A picture at a time: a preview must not need more memory than the painting.
@@ -207,6 +228,52 @@ std::vector<Image> Painter::painted(const std::vector<Order>& orders,
   }
   const DiffusionModel& last = refiner_ ? *refiner_ : *model_;
   return images_of(enlarged(last.pictures_of(latents, run.noise, options.on_step), run, options));
+}
+
+/// What the pictures of these orders are to be near to: [n, d].
+at::Tensor Painter::wanted_embeds(const std::vector<Order>& orders) const {
+  if (orders.front().caption.empty() && orders.front().image_embeds.defined()) {
+    return stacked(orders, &Order::image_embeds);
+  }
+  std::vector<std::string> captions;
+  std::ranges::transform(orders, std::back_inserter(captions), &Order::caption);
+  return model_->text_embeds_of(captions);
+}
+
+/// The nearest of options.best_of attempts at each order. Only those are enlarged, for which they
+/// are painted once more.
+std::vector<Image> Painter::chosen(std::vector<Order> orders, const PaintOptions& options) const {
+  PaintOptions small = options;
+  small.enlarge = false;
+  const at::Tensor wanted = wanted_embeds(orders).to(at::kFloat);
+  std::vector<Order> attempts = orders;
+  std::vector<Image> best;
+  std::vector<double> nearest(orders.size(), -2);  // below any cosine
+  best.resize(orders.size());
+  std::vector<std::int64_t> seeds(orders.size());
+  for (int attempt = 0; attempt < options.best_of; ++attempt) {
+    for (std::size_t i = 0; i < orders.size(); ++i) {
+      attempts[i].seed = seed_of_attempt(orders[i].seed, attempt);
+    }
+    std::vector<Image> images = painted(attempts, small);
+    const at::Tensor near =
+        at::cosine_similarity(model_->image_embeds_of(images).to(at::kFloat), wanted).cpu();
+    for (std::size_t i = 0; i < orders.size(); ++i) {
+      if (const double cosine = near[static_cast<std::int64_t>(i)].item<double>();
+          cosine > nearest[i]) {
+        nearest[i] = cosine;
+        best[i] = std::move(images[i]);
+        seeds[i] = attempts[i].seed;
+      }
+    }
+  }
+  if (!options.enlarge) {
+    return best;
+  }
+  for (std::size_t i = 0; i < orders.size(); ++i) {
+    orders[i].seed = seeds[i];
+  }
+  return painted(orders, options);
 }
 
 at::Tensor Painter::enlarged(const at::Tensor& pictures, Run& run,
@@ -264,7 +331,8 @@ std::vector<Image> Painter::paint(const std::vector<Order>& orders,
   if (check_memory(static_cast<std::int64_t>(orders.size()), options)) {
     frugal.emplace();
   }
-  return guarded([&] { return painted(orders, options); });
+  return guarded(
+      [&] { return options.best_of > 1 ? chosen(orders, options) : painted(orders, options); });
 }
 
 at::Tensor Painter::noise_of(const Image& picture, const Order& order,

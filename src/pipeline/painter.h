@@ -18,6 +18,7 @@ struct ModelDefaults {
   std::optional<int> steps;                // not set: the family's
   std::optional<double> guidance;          // not set: the family's
   std::optional<double> guidance_rescale;  // not set: 0
+  std::optional<int> best_of;              // not set: 1
   std::string scheduler;                   // "" takes the class that scheduler_config.json names
   /// The template of the captions that it was trained on; "" where there is none.
   fs::path upsampling;
@@ -52,6 +53,10 @@ struct PaintOptions : ConditioningOptions {
   double refiner_start = 0.8;
   /// Makes the pictures larger by the model's super-resolution; of painting from noise alone.
   bool enlarge = false;
+  /// Paints each picture so often, and keeps the one whose CLIP embedding is nearest to the
+  /// caption's, or, without words, to the embedding that it is painted from (Ramesh et al. 2021,
+  /// section 2.6). The first attempt has the order's seed; previews show every attempt.
+  int best_of = 1;
   /// Edits this picture of the size above, in place of painting from noise; without a refiner.
   std::optional<PictureGuide> guide;
   /// Is given previews on the way, evenly spaced, the last of them after the denoiser's last step.
@@ -79,7 +84,7 @@ class Painter {
   at::Tensor noise_of(const Image& picture, const Order& order, const PaintOptions& options) const;
 
   /// Throws invalid_argument for a size, a number of steps or a scheduler that it cannot paint
-  /// with, and where pictures are to be enlarged or imagined and the model cannot.
+  /// with, and where pictures are to be enlarged, imagined or chosen and the model cannot.
   void check(const PaintOptions& options) const;
   /// Throws out_of_memory where painting n pictures at once takes more memory than there is: says
   /// what would fit. paint() asks first. Returns true where it fits narrowly (pipeline/memory.h).
@@ -100,6 +105,8 @@ class Painter {
     at::Tensor start = {};                                 // [n, c, h, w]; undefined: drawn
   };
   int denoising_steps(const PaintOptions& options) const;
+  at::Tensor wanted_embeds(const std::vector<Order>& orders) const;
+  std::vector<Image> chosen(std::vector<Order> orders, const PaintOptions& options) const;
   /// How many times as large pictures become; 1 where they are not enlarged.
   int enlargement(const PaintOptions& options) const;
   Preview preview(const at::Tensor& clean, int step, int steps) const;

@@ -85,9 +85,9 @@ BlendInput blend_input(const std::string& name);
 /// than inputs, more than 64, and for both --count and --steps-between.
 int strip_length(const BlendRequest& request);
 
-/// Sets the scheduler of a run that is to be followed backwards: ddim. Throws invalid_argument for
-/// another one.
-void require_ddim(PaintRequest& request);
+/// Sets what painting from a picture's own noise takes: ddim, which can be run backwards, and one
+/// attempt. Throws invalid_argument where others are asked for.
+void require_own_noise(PaintRequest& request);
 
 /// The painting that a resolved request asks for.
 PaintOptions embedding_painting_of(const EmbeddingRequest& request);

@@ -46,13 +46,29 @@ class Embedded(Case):
         self.paint("draw", PROMPT, "--no-upsample", "--n", 2)
         self.assertLessEqual(distance(self.painted(generators(7, 2), prompt=[PROMPT] * 2), numbered(self.out, 2)), 1)
 
+    def embeds(self, picture: Image.Image) -> torch.Tensor:
+        """The image encoder looks at latents."""
+        encoder = CLIPVisionModelWithProjection.from_pretrained(POCKET / "image_encoder", dtype=torch.float32)
+        latents = self.pipeline.vae.encode(pixels(picture)).latent_dist.mode() * self.pipeline.vae.config.scaling_factor
+        return encoder(latents).image_embeds
+
+    def test_best_of(self):
+        attempts = [self.painted(generators(7 + 0x9E3779B9 * i, 2), prompt=[PROMPT] * 2) for i in range(3)]
+        _, _, text, _ = self.pipeline.encode_prompt(PROMPT, do_classifier_free_guidance=False)
+        best = [max(pictures, key=lambda picture: torch.cosine_similarity(self.embeds(picture), text).item()) for pictures in zip(*attempts)]
+        self.assertNotEqual(best, attempts[0])
+        self.paint("draw", PROMPT, "--no-upsample", "--n", 2, "--best-of", 3)
+        self.assertLessEqual(distance(best, numbered(self.out, 2)), 1)
+        again = self.folder / "again.png"
+        second = numbered(self.out, 2)[1]
+        self.longhand("draw", "--like", second, "-o", again)
+        self.assertEqual(second.read_bytes(), again.read_bytes())
+
     def test_vary(self):
         self.paint("draw", PROMPT, "--no-upsample")
         picture = self.folder / "car.png"
         self.out.rename(picture)
-        encoder = CLIPVisionModelWithProjection.from_pretrained(POCKET / "image_encoder", dtype=torch.float32)
-        latents = self.pipeline.vae.encode(pixels(Image.open(picture))).latent_dist.mode() * self.pipeline.vae.config.scaling_factor
-        embeds = encoder(latents).image_embeds
+        embeds = self.embeds(Image.open(picture))
         self.paint("vary", picture, "--n", 2)
         self.assertLessEqual(distance(self.pictured(embeds.expand(2, -1), generators(7, 2)), numbered(self.out, 2)), 1)
 
@@ -92,10 +108,21 @@ class Embedded(Case):
         self.longhand("draw", "--like", self.out, "-o", again)
         self.assertEqual(self.out.read_bytes(), again.read_bytes())
 
+    def test_either_prior(self):
+        self.paint("draw", PROMPT, "--no-upsample", "--imagine")
+        diffusion = self.out.read_bytes()
+        self.paint("draw", PROMPT, "--no-upsample", "--imagine", "--prior", "pocket")
+        autoregressive = self.out.read_bytes()
+        self.assertNotEqual(autoregressive, diffusion)
+        self.paint("draw", PROMPT, "--no-upsample", "--imagine", "--prior", "pocket")
+        self.assertEqual(self.out.read_bytes(), autoregressive)
+
     def test_refused(self):
         self.paint("draw", PROMPT, "--no-upsample")
-        self.refused(2, "has no autoregressive_prior", "draw", PROMPT, "--imagine", "--prior", POCKET, "-o", self.out)
+        (self.folder / "model_index.json").write_text("{}")
+        self.refused(2, "has no autoregressive_prior", "draw", PROMPT, "--imagine", "--prior", self.folder, "-o", self.out)
         self.refused(2, "at its own size", "edit", self.out, "a dog", "--enlarge", "-o", self.folder / "edited.png")
+        self.refused(2, "gives one picture", "vary", self.out, "--eta", 0, "--best-of", 2, "-o", self.folder / "varied.png")
 
 
 if __name__ == "__main__":

@@ -59,16 +59,19 @@ TEST_CASE("inputs are pictures or texts") {
   CHECK(has(refusal([] { blend_input(__FILE__); }, Kind::corrupt), "vary_test.cpp"));
 }
 
-TEST_CASE("a picture's noise is looked for with ddim alone") {
+TEST_CASE("a picture's noise is looked for with ddim alone, and gives one picture") {
   for (const char* name : {"", "ddim", "DDIMScheduler"}) {
     PaintRequest request;
     request.scheduler = name;
-    require_ddim(request);
+    require_own_noise(request);
     CHECK(request.scheduler == "ddim");
   }
   PaintRequest request;
   request.scheduler = "euler";
-  CHECK(has(refusal([&] { require_ddim(request); }), "euler"));
+  CHECK(has(refusal([&] { require_own_noise(request); }), "euler"));
+  request.scheduler = "ddim";
+  request.best_of = 2;
+  CHECK(has(refusal([&] { require_own_noise(request); }), "--best-of 2"));
 }
 
 TEST_CASE("the embedded model varies a picture: what is pictured stays, the layout need not") {
