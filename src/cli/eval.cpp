@@ -11,11 +11,13 @@
 #include "eval/evaluation.h"
 #include "eval/report.h"
 #include "eval/sdedit_report.h"
+#include "eval/variation_study.h"
 #include "io/hub_catalogue.h"
 #include "io/table.h"
 #include "nn/pictures.h"
 #include "pipeline/language_models.h"
 #include "pipeline/picture_record.h"
+#include "pipeline/vary.h"
 
 namespace longhand {
 namespace {
@@ -26,10 +28,11 @@ constexpr const char* examples = R"(Examples:
   longhand eval --out colours --task colours --task "colour attribution"
   longhand eval --study sdedit --out sdedit                 # realism against faithfulness over t0
   longhand eval --study compositing --out pasted            # the same for things pasted into scenes
+  longhand eval --study variations --guidance 2 --out varied   # what vary keeps, over ddim's eta
   longhand eval --study drawings --drawings runs/out/openclipart/drawings.jsonl --out drawings
   longhand eval --study curves alt-64000 alt-128000 mix-64000 mix-128000 --out curves
 OUT then holds report.html, images/, data/*.parquet and rows.jsonl, and stopped at any moment, the same command goes on; of
-sdedit and compositing it holds sdedit.html, of drawings drawings.html, and images/, and a stopped run begins anew; of curves, which reads what evaluations of painters left in
+sdedit and compositing it holds sdedit.html, of drawings drawings.html, and images/, of variations variations.md and variations.png, and a stopped run begins anew; of curves, which reads what evaluations of painters left in
 folders called PAINTER-PICTURES, curves.html and curves.md.)";
 
 struct Arguments {
@@ -177,6 +180,45 @@ int run_sdedit(const Arguments& arguments) {
   return 0;
 }
 
+SceneJudge judge_of(const Arguments& arguments) {
+  return {
+      arguments.detector.empty() ? home() / "models" / "detector" : fs::path(arguments.detector),
+      arguments.request.dtype};
+}
+
+int run_variations(const Arguments& arguments) {
+  constexpr int scenes_shown = 12;
+  const SceneJudge judge = judge_of(arguments);
+  PaintRequest request = arguments.request;
+  request.seed = request.seed.value_or(0);
+  require_own_noise(request);
+  const Painter painter = load_painter(request);
+  resolve(request, ModelDefaults::of(resolve_model(request.model)), painter);
+  const VariationStudyOptions options{.scenes = arguments.limit, .seed = request.seed.value()};
+  const fs::path folder = arguments.out;
+  claim_folder(folder / "study.json",
+               nlohmann::json{{"study", arguments.study}, {"seed", options.seed}}.dump());
+  Progress progress("varying", "scenes", options.scenes);
+  std::vector<Image> shown;
+  int columns = 0;
+  const auto points =
+      variation_study(judge, painter, painting_of(request), options,
+                      [&](int scene, const std::vector<Image>& pictures) {
+                        throw_if_interrupted();
+                        columns = static_cast<int>(pictures.size());
+                        if (scene < scenes_shown) {
+                          shown.insert(shown.end(), pictures.begin(), pictures.end());
+                        }
+                        progress.advance();
+                      });
+  const std::string table = variation_table(points);
+  write_file_atomically(folder / "variations.png", encode_png(contact_sheet(shown, columns)));
+  write_file_atomically(folder / "variations.md",
+                        fmt::format("{}: {}\n\n{}", request.model, settings_of(request), table));
+  fmt::print("{}{}\n", table, (fs::absolute(folder) / "variations.png").string());
+  return 0;
+}
+
 /// Those of a table that are never trained on.
 std::vector<Drawing> held_back_drawings(const Arguments& arguments) {
   if (arguments.drawings.empty()) {
@@ -259,9 +301,7 @@ int run_prompts(const Arguments& arguments) {
     fail(Kind::invalid_argument, "{}: folders are named for --study curves alone",
          arguments.evaluations.front());
   }
-  const SceneJudge judge(
-      arguments.detector.empty() ? home() / "models" / "detector" : fs::path(arguments.detector),
-      arguments.request.dtype);
+  const SceneJudge judge = judge_of(arguments);
   const World world(judge.world());
   PaintRequest request = arguments.request;
   request.seed = request.seed.value_or(0);
@@ -313,9 +353,11 @@ std::function<int()> declare_eval(CLI::App& app) {
   app.add_option("--study", arguments->study,
                  "prompts: are they followed; sdedit: strokes of scenes, edited at ten strengths; "
                  "compositing: scenes into which a thing is pasted, edited alike; "
+                 "variations: scenes painted anew from their embeddings; "
                  "drawings: people's own, captioned beside their titles; "
                  "curves: evaluations of painters over their training")
-      ->check(CLI::IsMember({"prompts", "sdedit", "compositing", "drawings", "curves"}))
+      ->check(
+          CLI::IsMember({"prompts", "sdedit", "compositing", "variations", "drawings", "curves"}))
       ->capture_default_str();
   app.add_option("--task", arguments->tasks,
                  fmt::format("a task, as often as there are: {} (default: all)",
@@ -344,10 +386,11 @@ std::function<int()> declare_eval(CLI::App& app) {
   add_memory(app);
   app.footer(examples);
   return [arguments] {
-    return arguments->study == "prompts"    ? run_prompts(*arguments)
-           : arguments->study == "curves"   ? run_curves(*arguments)
-           : arguments->study == "drawings" ? run_drawings(*arguments)
-                                            : run_sdedit(*arguments);
+    return arguments->study == "prompts"      ? run_prompts(*arguments)
+           : arguments->study == "curves"     ? run_curves(*arguments)
+           : arguments->study == "drawings"   ? run_drawings(*arguments)
+           : arguments->study == "variations" ? run_variations(*arguments)
+                                              : run_sdedit(*arguments);
   };
 }
 

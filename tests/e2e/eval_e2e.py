@@ -3,6 +3,8 @@ import json
 import re
 import unittest
 
+from PIL import Image
+
 from support import ROOT, Case
 
 
@@ -62,6 +64,20 @@ class Evaluation(Case):
     def test_varied(self):
         self.longhand("eval", "--out", self.out, *self.flags, "--task", "single thing", "--kind", "varied")
         self.assertEqual([row["Caption"] for row in self.rows(self.out / "rows.jsonl")], ["", ""])
+
+    def test_variations(self):
+        """From its own noise a picture is itself again, and less and less so with more new noise."""
+        said = self.longhand("eval", "--study", "variations", "--out", self.out, "--limit", 3, "--steps", 10, "--guidance", 2).stdout
+        table = (self.out / "variations.md").read_text()
+        self.assertIn(table.splitlines()[-1], said)
+        rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("| the") or line.startswith("| noise")]
+        self.assertEqual([row[0] for row in rows[-2:]], ["the picture's own noise, η 1", "noise alone"])
+        likeness, difference = ([float(row[column]) for row in rows] for column in (3, 4))
+        self.assertEqual(max(likeness), likeness[0])
+        self.assertLess(difference[0], 0.1)
+        self.assertLess(2 * difference[0], min(difference[-2:]))
+        self.assertEqual(Image.open(self.out / "variations.png").height // 128, 3)
+        self.refused(2, "ddim backwards", "eval", "--study", "variations", "--out", self.out, "--scheduler", "euler")
 
     def test_refused(self):
         self.refused(2, "no task", "eval", "--out", self.out, *self.flags, "--task", "juggling")
