@@ -36,8 +36,7 @@ struct UpsampleRequest {
   static constexpr auto fields = std::tuple{
       field("llm", &UpsampleRequest::llm,
             "language model: a GGUF file, or an OpenAI-compatible endpoint, http://HOST:PORT/v1, "
-            "its key in "
-            "$LONGHAND_API_KEY (default: SmolLM2-135M-Instruct, or $LONGHAND_LLM)"),
+            "its key in $LONGHAND_API_KEY (default: SmolLM2-135M-Instruct, or $LONGHAND_LLM)"),
       field("llm_model", &UpsampleRequest::llm_model,
             "which of the endpoint's models (default: the first)"),
       field("llm_timeout", &UpsampleRequest::llm_timeout,
@@ -48,8 +47,7 @@ struct UpsampleRequest {
           "where it runs the model"),
       field("llm_dtype", &UpsampleRequest::llm_dtype,
             "auto, float32, bfloat16, or int8: linear layers in 8 bits, half of bfloat16's memory; "
-            "of "
-            "the torch engine"),
+            "of the torch engine"),
       field("template", &UpsampleRequest::prompt_template, "\"dalle3\", or a template's JSON file"),
       field("candidates", &UpsampleRequest::candidates, "captions tried for each prompt", 1, 64),
       field("max_tokens", &UpsampleRequest::max_tokens,

@@ -43,6 +43,7 @@ class Painted(Case):
         draw = ("draw", PROMPT, "--no-upsample", "--model", self.folder / "model", "-o", self.folder / "x.png")
         self.refused(2, "--prediction-type noise", *draw, "--prediction-type", "noise")
         self.refused(2, "--config is for single", *draw, "--config", "sdxl-turbo")
+        self.refused(2, "no CLIP of pictures and texts", *draw, "--best-of", 2)
 
     def test_without_guidance(self):
         self.same(tiny_models.stable_diffusion(), guidance=1.0)
