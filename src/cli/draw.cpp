@@ -13,6 +13,7 @@ constexpr const char* examples = R"(Examples:
   longhand draw "a red car on the beach" -o car.png
   longhand draw "two dogs" --n 4 --seed 7 -o dogs.png      # dogs-1.png … dogs-4.png
   longhand draw "a blue dog" --no-upsample --steps 12 --guidance 3 -o dog.png
+  longhand draw "a green frog" --best-of 4 -o frog.png     # the nearest of four to its caption
   longhand draw "a cat" --upsample-only
   longhand draw "a red car" --preview now.png -o car.png   # now.png shows how far it is
   longhand draw --like car.png -o again.png)";

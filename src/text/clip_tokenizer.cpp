@@ -323,7 +323,10 @@ ClipTokenizer::ClipTokenizer(const fs::path& vocabulary, int tokens)
 
 std::unique_ptr<const ClipTokenizer> ClipTokenizer::of_folder(const fs::path& folder) {
   const fs::path file = folder / "merges.txt";
-  const std::string merges = read_file(file);
+  std::string merges = read_file(file);
+  if (!merges.empty() && !merges.ends_with('\n')) {
+    merges += '\n';
+  }
   const auto lines = std::ranges::count(merges, '\n');
   const auto tokens = std::min<std::ptrdiff_t>(lines, vocabulary_size) - 1 + 2 * byte_symbols + 2;
   return std::unique_ptr<const ClipTokenizer>(

@@ -72,6 +72,8 @@ TEST_CASE("a folder whose merges are no part of CLIP's is refused") {
       has(refusal("#version: 0.2\nth e\n"), "line 2 merges a symbol that no line before it made"));
   CHECK(has(refusal(""), "a vocabulary of 513 tokens"));
   CHECK(has(refusal(std::string(60000, '\n')), "cannot be a part of CLIP's"));
+  write_file_atomically(folder / "merges.txt", "#version: 0.2\nt h\nth e");
+  CHECK(ClipTokenizer::of_folder(folder)->size() == 516);
   fs::remove_all(folder);
 }
 
