@@ -14,7 +14,7 @@ if [ -z "${LONGHAND_BINARY:-}" ]; then
   cmake --build build --target longhand
 fi
 
-# What a model has beside what is trained: the names of its parts, CLIP's tokenizer, how pictures are prepared.
+# What a model has beside what is trained: the names of its parts, the tokenizer, how pictures are prepared.
 mkdir -p "$out/model"
 cp -r models/pocket/{model_index.json,tokenizer_2,feature_extractor} "$out/model"
 

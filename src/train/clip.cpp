@@ -31,12 +31,15 @@ struct ClipRecipe {
         vision(config_value(recipe.config, "image_encoder", json::object())),
         latents(config_value(recipe.config, "latents", (recipe.out / "latents").string())),
         start(config_value<std::string>(recipe.config, "start", "")),
+        tokenizer(config_value(recipe.config, "tokenizer",
+                               (home() / "models" / "pocket" / "tokenizer_2").string())),
         scenes(config_value<std::int64_t>(recipe.config, "scenes", 10000)),
         hard_negatives(config_value(recipe.config, "hard_negatives", false)) {}
 
   json text, vision;
   fs::path latents;
-  fs::path start;  // an earlier run's folder, to go on from; "": none
+  fs::path start;      // an earlier run's folder, to go on from; "": none
+  fs::path tokenizer;  // a folder with merges.txt; the run gets a copy
   std::int64_t scenes;
   bool hard_negatives;  // each picture is also to be told from a caption wrong in one thing
 };
@@ -66,7 +69,7 @@ class ClipTraining {
       : recipe_(recipe),
         own_(recipe),
         dtype_(dtype_named(recipe.dtype)),
-        tokenizer_(ClipTokenizer::of_folder(recipe.model / "tokenizer_2")),
+        tokenizer_(ClipTokenizer::of_folder(own_.tokenizer)),
         text_config_(with_vocabulary(own_.text, *tokenizer_)),
         text_weights_(Weights::fresh(recipe.seed)),
         text_(text_weights_, CLIPTextConfig::from_json(text_config_)),
@@ -185,7 +188,7 @@ class ClipTraining {
     };
     write_encoder("text_encoder", "text.", text_config_);
     write_encoder("image_encoder", "vision.", own_.vision);
-    copy_files(recipe_.model / "tokenizer_2", recipe_.out / "tokenizer");
+    copy_files(own_.tokenizer, recipe_.out / "tokenizer");
   }
 
  private:
