@@ -205,7 +205,7 @@ void bind_painter(nb::module_& module) {
              const std::vector<std::int64_t>& seeds, std::optional<int> steps,
              std::optional<double> guidance, std::optional<std::pair<int, int>> size,
              const std::string& scheduler, std::optional<std::string> negative_prompt,
-             std::optional<int> best_of) {
+             int best_of) {
             PaintRequest request;
             request.steps = steps;
             request.guidance = guidance;
@@ -224,7 +224,7 @@ void bind_painter(nb::module_& module) {
           },
           "captions"_a, "seeds"_a, nb::kw_only(), "steps"_a = nb::none(), "guidance"_a = nb::none(),
           "size"_a = nb::none(), "scheduler"_a = "", "negative_prompt"_a = nb::none(),
-          "best_of"_a = nb::none(),
+          "best_of"_a = 1,
           "Pictures [n, height, width, 3], uint8, a caption and a seed each, painted in one batch: "
           "those of "
           "`longhand draw --no-upsample` with the same seeds.");

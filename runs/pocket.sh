@@ -10,7 +10,7 @@ cmake --build build --target longhand
 
 # Pictures ↔ latents [8, 16, 16]: everything else is learned in this space.
 build/longhand train runs/pocket/autoencoder.json
-# The tokenizer: as much of CLIP's vocabulary as the world's captions and common words need (17,012 tokens), lest three quarters of the text
+# The tokenizer: as much of CLIP's vocabulary as the world's captions and common words need (17,012 tokens), lest most of the text
 # encoder be rows that nothing trains.
 if [ ! -e models/pocket/tokenizer_2/merges.txt ]; then
   build/longhand world --out runs/out/pocket/words --count 40000 --size 32

@@ -38,7 +38,6 @@ int blend_inputs(Arguments& arguments) {
     check_ending(arguments.out);
   }
   strip_length(request);
-  request.best_of = 1;
   std::vector<BlendInput> inputs;
   for (const std::string& name : request.inputs) {
     inputs.push_back(blend_input(name));

@@ -157,9 +157,7 @@ int run(const Arguments& arguments) {
   const Upsampler upsampler(model, Template::load(upsampling.prompt_template), upsampling,
                             painter.model().tokenizer());
   const std::string settings =
-      fmt::format("{} steps of {}, guidance {}, {}x{}, {}, best of {} captions", *request.steps,
-                  request.scheduler, *request.guidance, request.size->width, request.size->height,
-                  request.dtype, request.candidates);
+      fmt::format("{}, best of {} captions", painting_text(request), request.candidates);
   Run pairs(
       arguments, request,
       {request.model, defaults.about, model->name(), upsampler.prompt_template().name, settings});

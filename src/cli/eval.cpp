@@ -31,9 +31,9 @@ constexpr const char* examples = R"(Examples:
   longhand eval --study variations --guidance 2 --out varied   # what vary keeps, over ddim's eta
   longhand eval --study drawings --drawings runs/out/openclipart/drawings.jsonl --out drawings
   longhand eval --study curves alt-64000 alt-128000 mix-64000 mix-128000 --out curves
-OUT then holds report.html, images/, data/*.parquet and rows.jsonl, and stopped at any moment, the same command goes on; of
-sdedit and compositing it holds sdedit.html, of drawings drawings.html, and images/, of variations variations.md and variations.png, and a stopped run begins anew; of curves, which reads what evaluations of painters left in
-folders called PAINTER-PICTURES, curves.html and curves.md.)";
+OUT then holds report.html, images/, data/*.parquet and rows.jsonl, and stopped at any moment, the same command goes on. The
+studies begin anew where they are stopped, and leave sdedit.html (sdedit and compositing) or drawings.html with images/;
+variations.md and variations.png; curves.html and curves.md, of what evaluations of painters left in folders called PAINTER-PICTURES.)";
 
 struct Arguments {
   PaintRequest request;
@@ -137,14 +137,6 @@ std::vector<Trial> next_batch(const std::vector<Trial>& trials, std::int64_t fir
   return batch;
 }
 
-std::string settings_of(const PaintRequest& request) {
-  const std::string chosen =
-      *request.best_of > 1 ? fmt::format(", best of {}", *request.best_of) : "";
-  return fmt::format("{} steps of {}, guidance {}, {}x{}, {}{}", *request.steps, request.scheduler,
-                     *request.guidance, request.size->width, request.size->height, request.dtype,
-                     chosen);
-}
-
 int run_sdedit(const Arguments& arguments) {
   constexpr int strips_shown = 16;
   PaintRequest request = arguments.request;
@@ -174,7 +166,7 @@ int run_sdedit(const Arguments& arguments) {
                      }
                      progress.advance();
                    });
-  const ReportHead head{request.model, settings_of(request)};
+  const ReportHead head{request.model, painting_text(request)};
   write_file_atomically(folder / "sdedit.html", sdedit_html(head, options, study, strips));
   fmt::print("{}{}\n", sdedit_table(study), (fs::absolute(folder) / "sdedit.html").string());
   return 0;
@@ -214,7 +206,7 @@ int run_variations(const Arguments& arguments) {
   const std::string table = variation_table(points);
   write_file_atomically(folder / "variations.png", encode_png(contact_sheet(shown, columns)));
   write_file_atomically(folder / "variations.md",
-                        fmt::format("{}: {}\n\n{}", request.model, settings_of(request), table));
+                        fmt::format("{}: {}\n\n{}", request.model, painting_text(request), table));
   fmt::print("{}{}\n", table, (fs::absolute(folder) / "variations.png").string());
   return 0;
 }
@@ -310,7 +302,7 @@ int run_prompts(const Arguments& arguments) {
   resolve(request, defaults, painter);
   require_text(painter, request);
   const std::vector<Trial> trials = trials_of(arguments, world, request.seed.value());
-  std::string settings = settings_of(request);
+  std::string settings = painting_text(request);
   std::optional<Upsampler> upsampler;
   std::map<std::string, std::string> lengthened;
   if (!arguments.captions_of.empty()) {

@@ -35,6 +35,9 @@ void show(const std::string& path, bool json) {
                            : "");
   fmt::print("scheduler  {}, {} steps, guidance {}\n", request.scheduler, request.steps.value_or(0),
              request.guidance.value_or(1));
+  if (request.best_of > 1) {
+    fmt::print("chosen     of {} attempts, the nearest to the caption\n", request.best_of);
+  }
   if (!record.embedding.is_null()) {
     fmt::print("made by    longhand {} of {} (all of it: --json)\n",
                record.embedding.at("command").get<std::string>(),

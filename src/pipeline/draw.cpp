@@ -106,7 +106,6 @@ void resolve(PaintRequest& request, const ModelDefaults& defaults, const Painter
       request.guidance ? request.guidance : defaults.guidance.value_or(model.default_guidance());
   request.guidance_rescale =
       request.guidance_rescale.value_or(defaults.guidance_rescale.value_or(0));
-  request.best_of = request.best_of.value_or(defaults.best_of.value_or(1));
   request.size = request.size.value_or(model.own_size());
   request.device = model.device().str();
   if (request.scheduler.empty()) {
@@ -119,6 +118,13 @@ void resolve(PaintRequest& request, const ModelDefaults& defaults, const Painter
   painter.check(painting_of(request));
 }
 
+std::string painting_text(const PaintRequest& resolved) {
+  return fmt::format(
+      "{} steps of {}, guidance {}, {}x{}, {}{}", *resolved.steps, resolved.scheduler,
+      *resolved.guidance, resolved.size->width, resolved.size->height, resolved.dtype,
+      resolved.best_of > 1 ? fmt::format(", the best of {} pictures", resolved.best_of) : "");
+}
+
 PaintOptions painting_of(const PaintRequest& request) {
   const Size size = request.size.value_or(Size{});
   PaintOptions options;
@@ -126,7 +132,7 @@ PaintOptions painting_of(const PaintRequest& request) {
   options.height = size.height;
   options.guidance = request.guidance.value();
   options.guidance_rescale = request.guidance_rescale.value_or(0);
-  options.best_of = request.best_of.value_or(1);
+  options.best_of = request.best_of;
   options.prior_steps = request.prior_steps;
   options.prior_guidance = request.prior_guidance;
   options.imagine = request.imagine;

@@ -36,7 +36,7 @@ struct PaintRequest {
   std::optional<int> steps;
   std::optional<double> guidance;
   std::optional<double> guidance_rescale;
-  std::optional<int> best_of;
+  int best_of = 1;
   std::optional<Size> size;
   std::string scheduler;
   std::string dtype = "auto";
@@ -90,7 +90,7 @@ struct PaintRequest {
             0, 1),
       field("best_of", &PaintRequest::best_of,
             "paint each picture so often and keep the one that its model's CLIP finds nearest to "
-            "the caption (default: the model's, else 1)",
+            "the caption",
             1, 64),
       field("size", &PaintRequest::size, "WIDTHxHEIGHT (default: as the model was trained)"),
       field("scheduler", &PaintRequest::scheduler,
@@ -141,6 +141,10 @@ UpsampleRequest upsampling_of(const PaintRequest& request, const ModelDefaults& 
 /// Sets all that a request leaves open: seed (a new one), steps, guidance, size, scheduler, device.
 /// Throws invalid_argument for what the painter cannot paint.
 void resolve(PaintRequest& request, const ModelDefaults& defaults, const Painter& painter);
+
+/// "25 steps of ddim, guidance 4, 128x128, auto": what a resolved request paints with, for people
+/// and for telling runs apart.
+std::string painting_text(const PaintRequest& resolved);
 
 /// The painting that a resolved request asks for.
 PaintOptions painting_of(const PaintRequest& request);

@@ -37,6 +37,9 @@ class Kandinsky : public DiffusionModel {
   const SchedulerConfig& schedule() const override { return schedule_; }
   Size own_size() const override;
   int max_tokens() const override { return text_encoder_.config().max_position_embeddings; }
+  std::shared_ptr<const ClipTokenizer> tokenizer() const override {
+    return text_encoder_.tokenizer();
+  }
   int default_steps() const override { return 100; }
   double default_guidance() const override { return 4; }
 

@@ -40,6 +40,9 @@ class Karlo : public DiffusionModel {
   const SchedulerConfig& schedule() const override { return schedule_; }
   Size own_size() const override;
   int max_tokens() const override { return text_encoder_.config().max_position_embeddings; }
+  std::shared_ptr<const ClipTokenizer> tokenizer() const override {
+    return text_encoder_.tokenizer();
+  }
   int default_steps() const override { return 25; }
   double default_guidance() const override { return 8; }
 

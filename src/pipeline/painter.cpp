@@ -89,9 +89,6 @@ ModelDefaults ModelDefaults::of(const fs::path& folder) {
     if (json.contains("guidance_rescale")) {
       defaults.guidance_rescale = config_value(json, "guidance_rescale", 0.0);
     }
-    if (json.contains("best_of")) {
-      defaults.best_of = config_value(json, "best_of", 1);
-    }
     defaults.scheduler = config_value(json, "scheduler", defaults.scheduler);
     defaults.about = config_value(json, "about", defaults.about);
   }
@@ -242,15 +239,14 @@ at::Tensor Painter::wanted_embeds(const std::vector<Order>& orders) const {
 
 /// The nearest of options.best_of attempts at each order. Only those are enlarged, for which they
 /// are painted once more.
-std::vector<Image> Painter::chosen(std::vector<Order> orders, const PaintOptions& options) const {
+std::vector<Image> Painter::best_of(const std::vector<Order>& orders,
+                                    const PaintOptions& options) const {
   PaintOptions small = options;
   small.enlarge = false;
   const at::Tensor wanted = wanted_embeds(orders).to(at::kFloat);
-  std::vector<Order> attempts = orders;
-  std::vector<Image> best;
+  std::vector<Order> attempts = orders, chosen = orders;
+  std::vector<Image> best(orders.size());
   std::vector<double> nearest(orders.size(), -2);  // below any cosine
-  best.resize(orders.size());
-  std::vector<std::int64_t> seeds(orders.size());
   for (int attempt = 0; attempt < options.best_of; ++attempt) {
     for (std::size_t i = 0; i < orders.size(); ++i) {
       attempts[i].seed = seed_of_attempt(orders[i].seed, attempt);
@@ -263,17 +259,11 @@ std::vector<Image> Painter::chosen(std::vector<Order> orders, const PaintOptions
           cosine > nearest[i]) {
         nearest[i] = cosine;
         best[i] = std::move(images[i]);
-        seeds[i] = attempts[i].seed;
+        chosen[i] = attempts[i];
       }
     }
   }
-  if (!options.enlarge) {
-    return best;
-  }
-  for (std::size_t i = 0; i < orders.size(); ++i) {
-    orders[i].seed = seeds[i];
-  }
-  return painted(orders, options);
+  return options.enlarge ? painted(chosen, options) : best;
 }
 
 at::Tensor Painter::enlarged(const at::Tensor& pictures, Run& run,
@@ -332,7 +322,7 @@ std::vector<Image> Painter::paint(const std::vector<Order>& orders,
     frugal.emplace();
   }
   return guarded(
-      [&] { return options.best_of > 1 ? chosen(orders, options) : painted(orders, options); });
+      [&] { return options.best_of > 1 ? best_of(orders, options) : painted(orders, options); });
 }
 
 at::Tensor Painter::noise_of(const Image& picture, const Order& order,

@@ -18,7 +18,6 @@ struct ModelDefaults {
   std::optional<int> steps;                // not set: the family's
   std::optional<double> guidance;          // not set: the family's
   std::optional<double> guidance_rescale;  // not set: 0
-  std::optional<int> best_of;              // not set: 1
   std::string scheduler;                   // "" takes the class that scheduler_config.json names
   /// The template of the captions that it was trained on; "" where there is none.
   fs::path upsampling;
@@ -106,7 +105,7 @@ class Painter {
   };
   int denoising_steps(const PaintOptions& options) const;
   at::Tensor wanted_embeds(const std::vector<Order>& orders) const;
-  std::vector<Image> chosen(std::vector<Order> orders, const PaintOptions& options) const;
+  std::vector<Image> best_of(const std::vector<Order>& orders, const PaintOptions& options) const;
   /// How many times as large pictures become; 1 where they are not enlarged.
   int enlargement(const PaintOptions& options) const;
   Preview preview(const at::Tensor& clean, int step, int steps) const;

@@ -87,12 +87,11 @@ void require_own_noise(PaintRequest& request) {
          "--scheduler {}: a picture's own noise is found by running ddim backwards; leave it out",
          request.scheduler);
   }
-  if (request.best_of.value_or(1) > 1) {
+  if (request.best_of > 1) {
     fail(Kind::invalid_argument,
-         "--best-of {}: a picture's own noise gives one picture; leave it out", *request.best_of);
+         "--best-of {}: a picture's own noise gives one picture; leave it out", request.best_of);
   }
   request.scheduler = "ddim";
-  request.best_of = 1;
 }
 
 PaintOptions embedding_painting_of(const EmbeddingRequest& request) {

@@ -59,10 +59,21 @@ class Embedded(Case):
         self.assertNotEqual(best, attempts[0])
         self.paint("draw", PROMPT, "--no-upsample", "--n", 2, "--best-of", 3)
         self.assertLessEqual(distance(best, numbered(self.out, 2)), 1)
+        self.assertIn("of 3 attempts", self.longhand("show", numbered(self.out, 2)[0]).stdout)
         again = self.folder / "again.png"
         second = numbered(self.out, 2)[1]
         self.longhand("draw", "--like", second, "-o", again)
         self.assertEqual(second.read_bytes(), again.read_bytes())
+
+    def test_the_best_is_enlarged(self):
+        first = [self.painted(generators(7, 1), prompt=[PROMPT])[0], self.painted(generators(7 + 0x9E3779B9, 1), prompt=[PROMPT])[0]]
+        _, _, text, _ = self.pipeline.encode_prompt(PROMPT, do_classifier_free_guidance=False)
+        near = [torch.cosine_similarity(self.embeds(picture), text).item() for picture in first]
+        self.paint("draw", PROMPT, "--no-upsample", "--enlarge", "--best-of", 2)
+        best = Image.open(self.out).tobytes()
+        self.longhand("draw", PROMPT, "--no-upsample", "--enlarge", "--dtype", "float32", "--seed", 7 + 0x9E3779B9 * near.index(max(near)), "--steps", STEPS,
+                      "--guidance", GUIDANCE, "-o", self.out)
+        self.assertEqual(best, Image.open(self.out).tobytes())
 
     def test_vary(self):
         self.paint("draw", PROMPT, "--no-upsample")

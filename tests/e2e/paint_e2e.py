@@ -153,6 +153,7 @@ class Comparing(Case):
         self.longhand(*self.arguments, "--limit", 8, "-o", out)  # nothing is left to do
         self.check(out, 8)
         self.refused(2, "another run", *self.arguments, "--limit", 8, "--seed", 5, "-o", out)
+        self.refused(2, "another run", *self.arguments, "--limit", 8, "--best-of", 2, "-o", out)
 
     def test_shards(self):
         """Folders of shards become one that the command itself goes on with."""
