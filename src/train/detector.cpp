@@ -52,7 +52,7 @@ class TruthMaker {
 
   void add(const Scene& scene) {
     const int side = config_.side();
-    const std::vector<Box> boxes = lay_out(scene, world_.sprites());
+    const std::vector<Box> boxes = world_.boxes(scene);
     for (int cell = 0; cell < side * side; ++cell) {
       const double x = (cell % side + 0.5) / side, y = (cell / side + 0.5) / side;
       const Box* nearest = nullptr;

@@ -18,7 +18,7 @@ struct MatrixGroup {
   std::int64_t offset, count, rows, columns;
 };
 
-/// Each matrix of the groups, which fill the flat bfloat16 tensor in their order, becomes about the
+/// Each matrix of the groups, which fill the flat tensor in their order, becomes about the
 /// nearest half-orthogonal one, scaled so that the root mean square of its elements is that of
 /// AdamW's updates (Liu et al. 2025, equation 4). As torch.optim.Muon with
 /// adjust_lr_fn="match_rms_adamw". Called by all ranks, which share the work.

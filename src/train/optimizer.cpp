@@ -132,7 +132,7 @@ Optimizer::Optimizer(const std::map<std::string, at::Tensor>& parameters,
   gradient_ = at::zeros({total}, compute);
   moment1_ = at::zeros({total}, at::kFloat);
   moment2_ = at::zeros({total - matrices_}, at::kFloat);
-  direction_ = at::empty({matrices_}, at::kBFloat16);
+  direction_ = at::empty({matrices_}, compute);
   for (const Place& place : places_) {
     at::Tensor tensor = parameters.at(place.name);
     const std::int64_t count = tensor.numel();
@@ -179,11 +179,15 @@ void Optimizer::update_by_muon(double clip, double rate, double average) {
   if (matrices_ == 0) {
     return;
   }
-  auto* direction = direction_.mutable_data_ptr<at::BFloat16>();
-  auto* moment = moment1_.mutable_data_ptr<float>();
+  Update update{};
+  update.rate = static_cast<float>(rate);
+  update.keep = static_cast<float>(1 - rate * config_.weight_decay);
+  update.average = static_cast<float>(average);
   AT_DISPATCH_FLOATING_TYPES_AND2(
       at::kBFloat16, at::kHalf, gradient_.scalar_type(), "Optimizer::update_by_muon", [&] {
         auto* gradient = gradient_.mutable_data_ptr<scalar_t>();
+        auto* direction = direction_.mutable_data_ptr<scalar_t>();
+        auto* moment = moment1_.mutable_data_ptr<float>();
         in_parts(matrices_, [&](std::int64_t i, std::int64_t length, float* part) {
           std::copy_n(gradient + i, length, part);
           std::fill_n(gradient + i, length, scalar_t(0));
@@ -191,17 +195,13 @@ void Optimizer::update_by_muon(double clip, double rate, double average) {
                      part, moment + i);
           std::copy_n(part, length, direction + i);
         });
+        orthogonalise(direction_, groups_);
+        auto *master = master_.mutable_data_ptr<float>(), *ema = ema_.mutable_data_ptr<float>();
+        in_parts(matrices_, [&](std::int64_t i, std::int64_t length, float* part) {
+          std::copy_n(direction + i, length, part);
+          follow(update, length, part, master + i, ema + i);
+        });
       });
-  orthogonalise(direction_, groups_);
-  Update update{};
-  update.rate = static_cast<float>(rate);
-  update.keep = static_cast<float>(1 - rate * config_.weight_decay);
-  update.average = static_cast<float>(average);
-  auto *master = master_.mutable_data_ptr<float>(), *ema = ema_.mutable_data_ptr<float>();
-  in_parts(matrices_, [&](std::int64_t i, std::int64_t length, float* part) {
-    std::copy_n(direction + i, length, part);
-    follow(update, length, part, master + i, ema + i);
-  });
 }
 
 void Optimizer::update_by_adamw(double clip, double rate, double average) {

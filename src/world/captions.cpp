@@ -96,12 +96,11 @@ std::string short_single(const Scene& scene, Random& random) {
 }
 
 /// How two figures are placed, beyond the relation's own words; "" where those say all.
-std::string sides(const Scene& scene, const SpriteSet& sprites) {
+std::string sides(const Scene& scene, const std::vector<Box>& boxes) {
   const Figure &a = scene.figures[0], &b = scene.figures[1];
   if (stand_side_by_side(scene.relation)) {
     return fmt::format("The {} {} {} and the {} {} {}. ", named(a), be(a),
-                       position_of(scene, sprites, 0), named(b), be(b),
-                       position_of(scene, sprites, 1));
+                       position_of(boxes, 0), named(b), be(b), position_of(boxes, 1));
   }
   return "";
 }
@@ -116,11 +115,11 @@ std::string colours_again(const Scene& scene) {
   return one.colour.empty() ? "" : fmt::format("The {} {} {}. ", named(one), be(one), one.colour);
 }
 
-std::string arrangement(const Scene& scene, const SpriteSet& sprites) {
+std::string arrangement(const Scene& scene, const std::vector<Box>& boxes) {
   const Figure& figure = scene.figures[0];
   if (figure.count == 1) {
     return fmt::format("The {} {} {} of the picture. ", named(figure), be(figure),
-                       position_of(scene, sprites));
+                       position_of(boxes));
   }
   return fmt::format("The {} {} are {}. ",
                      figure.count == 2   ? "two"
@@ -168,7 +167,7 @@ std::string World::descriptive_caption(const Scene& scene, Random& random) const
                              : scene.size == "medium" ? "medium sized"
                                                       : scene.size;
     text = fmt::format("{} {}{}, {}. {}", spoken(figure, random, size), place.name,
-                       in_weather(scene), style, arrangement(scene, *sprites_));
+                       in_weather(scene), style, arrangement(scene, boxes(scene)));
   } else {
     const bool spelled = counted(scene);
     const std::string first = spoken(scene.figures[0], random, "", spelled);
@@ -176,7 +175,7 @@ std::string World::descriptive_caption(const Scene& scene, Random& random) const
     const std::string second = spoken(scene.figures[1], random, "", spelled);
     text =
         fmt::format("{} {} {} {}{}, {}. {}", first, relation, second, place.name, in_weather(scene),
-                    style, random.chance(0.5) ? sides(scene, *sprites_) : colours_again(scene));
+                    style, random.chance(0.5) ? sides(scene, boxes(scene)) : colours_again(scene));
   }
   const auto& details =
       scene.weather.empty() ? place.details : weather_named(scene.weather).details;

@@ -1,6 +1,7 @@
 #include "world/layout.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/error.h"
 #include "world/places.h"
@@ -9,6 +10,7 @@ namespace longhand {
 namespace {
 
 constexpr double edge = 0.03;  // what is kept free around all boxes
+constexpr double grid_edge = 0.01;  // the same on a grid
 
 double height_of(const std::string& size) {
   return size == "large" ? 0.64 : size == "medium" ? 0.42 : 0.25;
@@ -20,9 +22,10 @@ bool flies(const std::string& kind) {
 
 class Layout {
  public:
-  Layout(const Scene& scene, const SpriteSet& sprites)
+  Layout(const Scene& scene, const SpriteSet& sprites, int grid)
       : scene_(scene),
         sprites_(sprites),
+        grid_(grid),
         place_(place_named(scene.place)),
         random_({scene.layout, 1}) {}
 
@@ -43,6 +46,7 @@ class Layout {
       box.flipped = random_.chance(0.3) && figure(box.figure).text.empty();
       box.centre = std::clamp(box.centre, edge + box.width / 2, 1 - edge - box.width / 2);
       box.base = std::clamp(box.base, edge + box.height, 1 - edge);
+      to_grid(box);
     }
     return std::move(boxes_);
   }
@@ -50,11 +54,31 @@ class Layout {
  private:
   const Figure& figure(int index) const { return scene_.figures[static_cast<std::size_t>(index)]; }
 
+  /// The nearest cell in which the box is within the picture. What stands on something rather sinks
+  /// into it a little than floats above it.
+  void to_grid(Box& box) const {
+    if (grid_ == 0) {
+      return;
+    }
+    const double cells = grid_;
+    const auto whole = [&](double from, double wanted, double to) {
+      return std::clamp(std::round(wanted * cells), std::ceil(from * cells - 1e-6),
+                        std::floor(to * cells + 1e-6)) /
+             cells;
+    };
+    box.centre = whole(grid_edge + box.width / 2, box.centre, 1 - grid_edge - box.width / 2);
+    box.base = whole(grid_edge + box.height, box.base + 0.25 / cells, 1 - grid_edge);
+  }
+
   /// A figure's thing as large as both limits let it be.
   Box& put(int index, double centre, double base, double height, double width, bool shadow) {
     const double aspect = sprites_.aspect(figure(index).thing, scene_.style);
-    const double fitting = std::min(height, width / aspect);
+    double fitting = std::min(height, width / aspect);
+    if (grid_ > 0) {
+      fitting = std::max(1.0, std::floor(2 * fitting * grid_ + 0.3)) / (2 * grid_);
+    }
     boxes_.push_back({index, centre, base, fitting, fitting * aspect, shadow, false});
+    to_grid(boxes_.back());
     return boxes_.back();
   }
 
@@ -67,10 +91,12 @@ class Layout {
 
   void row(int index, int count, double centre, double span, double base, double height,
            bool shadow) {
-    const double cell = span / count;
+    const double room = span / count;
+    const double step = grid_ == 0 ? room : std::round(room * grid_) / grid_;
     for (int i = 0; i < count; ++i) {
-      put(index, centre - span / 2 + cell * (i + 0.5) + jitter(0.01), base + jitter(0.012), height,
-          cell * 0.92, shadow);
+      const double aside = grid_ == 0 ? jitter(0.01) : 0;
+      put(index, centre + step * (i - (count - 1) / 2.0) + aside, base + jitter(0.012), height,
+          room * 0.92, shadow);
     }
   }
 
@@ -156,6 +182,7 @@ class Layout {
 
   const Scene& scene_;
   const SpriteSet& sprites_;
+  int grid_;
   const Place& place_;
   Random random_;
   std::vector<Box> boxes_;
@@ -194,15 +221,15 @@ bool stand_side_by_side(const std::string& relation) {
   return relation == "left of" || relation == "right of" || relation == "next to";
 }
 
-std::vector<Box> lay_out(const Scene& scene, const SpriteSet& sprites) {
+std::vector<Box> lay_out(const Scene& scene, const SpriteSet& sprites, int grid) {
   check(scene);
-  return Layout(scene, sprites).boxes();
+  return Layout(scene, sprites, grid).boxes();
 }
 
-std::string position_of(const Scene& scene, const SpriteSet& sprites, int figure) {
+std::string position_of(const std::vector<Box>& boxes, int figure) {
   double sum = 0;
   int count = 0;
-  for (const Box& box : lay_out(scene, sprites)) {
+  for (const Box& box : boxes) {
     if (box.figure == figure) {
       sum += box.centre;
       ++count;

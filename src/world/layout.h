@@ -22,13 +22,15 @@ struct Box {
 };
 
 /// Boxes in drawing order, all within the picture. Follows from the scene alone, its layout seed
-/// included. Throws invalid_argument for what is not of the world.
-std::vector<Box> lay_out(const Scene& scene, const SpriteSet& sprites);
+/// included. With a grid (0: none) bases and centres are whole cells of a picture of grid×grid
+/// and heights half ones, so that on an autoencoder's latents with such cells a sprite of one size
+/// looks the same wherever it stands. Throws invalid_argument for what is not of the world.
+std::vector<Box> lay_out(const Scene& scene, const SpriteSet& sprites, int grid = 0);
 
 /// The relations in which figures may be groups: "left of", "right of", "next to".
 bool stand_side_by_side(const std::string& relation);
 
 /// Where a figure is as a whole: "on the left", "in the center" or "on the right".
-std::string position_of(const Scene& scene, const SpriteSet& sprites, int figure = 0);
+std::string position_of(const std::vector<Box>& boxes, int figure = 0);
 
 }  // namespace longhand

@@ -36,6 +36,11 @@ void check(const Vocabulary& v, const fs::path& path) {
     fail(Kind::corrupt, "{}: a world has two things or more, a style, a place and a relation",
          path.string());
   }
+  constexpr int coarsest = 16, finest = 64;
+  if (v.grid != 0 && (v.grid < coarsest || v.grid > finest || v.grid % 2 != 0)) {
+    fail(Kind::corrupt, "{}: \"grid\" is an even number from {} to {}, or 0 for none; got {}",
+         path.string(), coarsest, finest, v.grid);
+  }
   const auto fits_a_small_sign = [](const std::string& word) {
     return word.size() <= Vocabulary::short_word;
   };
@@ -63,6 +68,7 @@ Vocabulary Vocabulary::load(const std::string& world) {
     json.at("words").get_to(v.words);
     json.at("avoid").get_to(v.avoid);
     json.at("held_out").get_to(v.held_out);
+    v.grid = json.value("grid", 0);
     v.relations = repeated(json.at("relations"));
     for (const auto& [name, places] : json.at("usual_places").items()) {
       v.usual_places_[name] = repeated(places);

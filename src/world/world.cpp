@@ -175,10 +175,14 @@ Scene World::sample(Random& random) const {
   }
 }
 
+std::vector<Box> World::boxes(const Scene& scene) const {
+  return lay_out(scene, *sprites_, vocabulary_->grid);
+}
+
 Image World::draw(const Scene& scene, int size) const {
   Random random({scene.layout, 2});
   Canvas canvas = painted(place_named(scene.place), scene.weather, size, random);
-  for (const Box& box : lay_out(scene, *sprites_)) {
+  for (const Box& box : boxes(scene)) {
     const Figure& figure = scene.figures[static_cast<std::size_t>(box.figure)];
     Sprite sprite = sprites_->drawn(figure.thing, scene.style, figure.colour,
                                     pixels(box.width, size), pixels(box.height, size));

@@ -13,6 +13,7 @@
 
 namespace longhand {
 
+struct Box;
 class SpriteSet;
 struct Vocabulary;
 
@@ -58,6 +59,8 @@ class World {
   /// Combinations that are kept for testing, one in twenty of each kind that the world names: see
   /// Vocabulary::held_out.
   bool held_out(const Scene& scene) const;
+  /// Where its figures are (world/layout.h), on the world's grid.
+  std::vector<Box> boxes(const Scene& scene) const;
   /// RGB, size×size. Deterministic; thread-safe; sprites rasterised once and kept.
   Image draw(const Scene& scene, int size) const;
 

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -93,8 +94,8 @@ TEST_CASE("the small world is what the embedded model was trained on, to the bit
     add(text, world.short_caption(scene, random) + "\n");
     add(text, world.descriptive_caption(scene, random) + "\n");
   }
-  CHECK(pixels == 0x989c5ae43e2ef190U);
-  CHECK(text == 0xf06c7122392540e6U);
+  CHECK(pixels == 0xfd3046c94760a5e3U);
+  CHECK(text == 0xf62190dec84ee7a1U);
 }
 
 TEST_CASE("each thing is there in each style, and takes each colour") {
@@ -341,24 +342,24 @@ TEST_CASE("a word stands on its sign, dark on light and light on dark") {
   CHECK_THROWS_AS(world.draw(scene, 96), Error);
 }
 
-TEST_CASE("boxes lie within the picture, and do not cover one another") {
-  const World world("full");
-  const SpriteSet& sprites = world.sprites();
+namespace {
+
+void check_that_boxes_are_within_and_apart(const World& world) {
   for (std::uint64_t i = 0; i < 4000; ++i) {
     Random random({11, i});
     const Scene scene = world.sample(random);
     INFO(World::graph(scene).dump());
-    const std::vector<Box> boxes = lay_out(scene, sprites);
+    const std::vector<Box> boxes = world.boxes(scene);
     int expected = 0;
     for (const Figure& figure : scene.figures) {
       expected += figure.count;
     }
     REQUIRE(static_cast<int>(boxes.size()) == expected);
     for (std::size_t a = 0; a < boxes.size(); ++a) {
-      CHECK(boxes[a].left() >= 0.02);
-      CHECK(boxes[a].right() <= 0.98);
-      CHECK(boxes[a].top() >= 0.02);
-      CHECK(boxes[a].base <= 0.98);
+      CHECK(boxes[a].left() >= 0.01);
+      CHECK(boxes[a].right() <= 0.99);
+      CHECK(boxes[a].top() >= 0.01);
+      CHECK(boxes[a].base <= 0.99);
       const bool stacked = scene.figures.size() == 2 && !stand_side_by_side(scene.relation);
       for (std::size_t b = 0; b < a && !stacked; ++b) {
         const double wide = std::min(boxes[a].right(), boxes[b].right()) -
@@ -371,14 +372,13 @@ TEST_CASE("boxes lie within the picture, and do not cover one another") {
   }
 }
 
-TEST_CASE("boxes are where the relation says") {
-  const World world("full");
-  const SpriteSet& sprites = world.sprites();
+/// What rests on something may sink into it by `sinking`, in shares of the picture's side.
+void check_that_boxes_are_as_the_relation_says(const World& world, double sinking) {
   for (std::uint64_t seed = 0; seed < 2000; ++seed) {
     Random random({seed, 12});
     const std::string a = random.pick(world.things()), b = random.pick(world.things());
     const std::string relation = random.pick(World::relations());
-    const auto boxes = lay_out(pair_of(a, relation, b, seed), sprites);
+    const auto boxes = world.boxes(pair_of(a, relation, b, seed));
     const auto box_of = [&](int figure) { return boxes[boxes[0].figure == figure ? 0 : 1]; };
     const Box first = box_of(0), second = box_of(1);
     INFO(a << " " << relation << " " << b);
@@ -392,15 +392,40 @@ TEST_CASE("boxes are where the relation says") {
       CHECK(first.top() > second.base);
     } else if (relation == "on") {
       CHECK(first.base >= second.top());
-      CHECK(first.base < second.top() + second.height / 2 + 0.021);
-      CHECK(std::abs(first.centre - second.centre) < 0.05);
+      CHECK(first.base < second.top() + second.height / 2 + 0.021 + sinking);
+      CHECK(std::abs(first.centre - second.centre) < 0.07);
     } else if (relation == "under") {
       CHECK(second.base >= first.top());
-      CHECK(second.base < first.top() + first.height / 2 + 0.021);
+      CHECK(second.base < first.top() + first.height / 2 + 0.021 + sinking);
     } else if (relation == "behind" || relation == "in front of") {
       CHECK(boxes[0].figure == (relation == "behind" ? 0 : 1));  // painted first
       CHECK(boxes[0].base < boxes[1].base);
       CHECK(std::min(first.right(), second.right()) > std::max(first.left(), second.left()));
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("boxes lie within the picture, and do not cover one another") {
+  check_that_boxes_are_within_and_apart(World("full"));
+  check_that_boxes_are_within_and_apart(World("small"));
+}
+
+TEST_CASE("boxes are where the relation says") {
+  check_that_boxes_are_as_the_relation_says(World("full"), 0);
+  check_that_boxes_are_as_the_relation_says(World("small"), 0.75 / 16);
+}
+
+TEST_CASE("on a grid a thing of one size lies the same on an autoencoder's cells") {
+  const World world("small");
+  const auto whole = [](double cells) { return std::abs(cells - std::round(cells)) < 1e-6; };
+  for (std::uint64_t i = 0; i < 1000; ++i) {
+    Random random({13, i});
+    for (const Box& box : world.boxes(world.sample(random))) {
+      CHECK(whole(box.base * 16));
+      CHECK(whole(box.centre * 16));
+      CHECK(whole(box.height * 32));
     }
   }
 }
