@@ -256,6 +256,75 @@ std::vector<std::string> contradictions_of(const std::vector<Demand>& demands, c
   return {found.begin(), found.end()};
 }
 
+/// The sides on which "A to the left of B" and "A on the right side of B" put the two.
+std::map<std::string, std::string> sides_of(const Words& words) {
+  std::map<std::string, std::string> sides;
+  for (std::size_t i = 1; i + 1 < words.size(); ++i) {
+    const bool left = words[i] == "left";
+    const std::size_t of = words[i + 1] == "side" ? i + 2 : i + 1;
+    if ((!left && words[i] != "right") || of >= words.size() || words[of] != "of") {
+      continue;
+    }
+    std::size_t before = i;
+    while (before > 0 && !is_content(words[before - 1]) && words[before - 1] != ".") {
+      --before;
+    }
+    const std::string second =
+        noun_after(words, of + 1 < words.size() && !is_content(words[of + 1]) ? of + 1 : of);
+    if (before > 0 && is_content(words[before - 1]) && !second.empty()) {
+      sides[stem(words[before - 1])] = left ? "left" : "right";
+      sides[stem(second)] = left ? "right" : "left";
+    }
+  }
+  return sides;
+}
+
+/// "the cat is on the left" where `sides` have it right.
+std::vector<std::string> on_the_wrong_side(const std::map<std::string, std::string>& sides,
+                                           const Words& words, const Words& stems) {
+  std::vector<std::string> found;
+  for (std::size_t i = 3; !sides.empty() && i < words.size(); ++i) {
+    const bool side = (words[i] == "left" || words[i] == "right") && words[i - 1] == "the" &&
+                      (words[i - 2] == "on" || words[i - 2] == "to");
+    if (!side || (i + 1 < words.size() && (words[i + 1] == "of" || words[i + 1] == "side"))) {
+      continue;
+    }
+    for (std::size_t j = i - 3; words[j] != "." && words[j] != "and"; --j) {
+      if (const auto asked = sides.find(stems[j]); asked != sides.end()) {
+        if (asked->second != words[i]) {
+          found.push_back(words[j] + " on the " + words[i]);
+        }
+        break;
+      }
+      if (j == 0) {
+        break;
+      }
+    }
+  }
+  return found;
+}
+
+/// "the cat is a dog" where the prompt asks for both and does not say so itself.
+std::vector<std::string> said_to_be_another(const std::vector<Demand>& demands,
+                                            const std::string& prompt, const Words& words,
+                                            const Words& stems) {
+  const auto asked = [&](const std::string& stem) {
+    return std::ranges::any_of(demands, [&](const Demand& demand) {
+      return demand.kind == Demand::Kind::word && demand.stems[0] == stem;
+    });
+  };
+  std::set<std::string> found;
+  for (std::size_t i = 0; i + 3 < words.size(); ++i) {
+    const bool is = words[i + 1] == "is" || words[i + 1] == "are";
+    const bool article = words[i + 2] == "a" || words[i + 2] == "an" || words[i + 2] == "the";
+    if (is && article && stems[i] != stems[i + 3] && asked(stems[i]) && asked(stems[i + 3]) &&
+        !has_phrase(prompt, words[i] + " " + words[i + 1] + " " + words[i + 2])) {
+      found.insert(words[i] + " is " + words[i + 3]);
+    }
+  }
+  return {found.begin(), found.end()};
+}
+
 }  // namespace
 
 Demands::Demands(std::string_view prompt) {
@@ -287,10 +356,11 @@ Demands::Demands(std::string_view prompt) {
       demands_.push_back({Demand::Kind::word, word, {stem(word)}});
     }
   }
-  const std::string padded = joined(words);
+  sides_ = sides_of(words);
+  said_ = joined(words);
   for (const auto& [name, phrases] : relations()) {
     if (std::ranges::any_of(phrases,
-                            [&](const auto& phrase) { return has_phrase(padded, phrase); })) {
+                            [&](const auto& phrase) { return has_phrase(said_, phrase); })) {
       demands_.push_back({Demand::Kind::relation, name, {}});
     }
   }
@@ -345,6 +415,10 @@ Verdict Demands::judge(std::string_view caption) const {
     }
   }
   verdict.contradictions = contradictions_of(demands_, words, stems);
+  for (const auto& more : {on_the_wrong_side(sides_, words, stems),
+                           said_to_be_another(demands_, said_, words, stems)}) {
+    verdict.contradictions.insert(verdict.contradictions.end(), more.begin(), more.end());
+  }
   weight_asked += 2 * static_cast<double>(verdict.contradictions.size());
   verdict.repetition = repetition(caption);
   const double share = weight_asked == 0 ? 1 : weight_kept / weight_asked;

@@ -2,6 +2,7 @@
 // loops count against it.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,7 +30,8 @@ struct Verdict {
   /// relations); less `repetition`.
   double score = 1;
   std::vector<std::string> lost;
-  /// What the caption says of a thing against the prompt: "red apple" where a green one was asked.
+  /// What the caption says of a thing against the prompt: "red apple" where a green one was asked,
+  /// "cat on the left" where it was asked to be right of a dog, "cat is dog".
   std::vector<std::string> contradictions;
   Kept words, numbers, colours, relations, quotes;
   double repetition = 0;
@@ -45,6 +47,8 @@ class Demands {
 
  private:
   std::vector<Demand> demands_;
+  std::map<std::string, std::string> sides_;  // stems of things → "left" or "right"
+  std::string said_;                          // the prompt's words
 };
 
 /// Share of a text's runs of four words that it said before, 0…1.

@@ -99,8 +99,8 @@ std::string short_single(const Scene& scene, Random& random) {
 std::string sides(const Scene& scene, const std::vector<Box>& boxes) {
   const Figure &a = scene.figures[0], &b = scene.figures[1];
   if (stand_side_by_side(scene.relation)) {
-    return fmt::format("The {} {} {} and the {} {} {}. ", named(a), be(a),
-                       position_of(boxes, 0), named(b), be(b), position_of(boxes, 1));
+    return fmt::format("The {} {} {} and the {} {} {}. ", named(a), be(a), position_of(boxes, 0),
+                       named(b), be(b), position_of(boxes, 1));
   }
   return "";
 }

@@ -9,7 +9,7 @@
 namespace longhand {
 namespace {
 
-constexpr double edge = 0.03;  // what is kept free around all boxes
+constexpr double edge = 0.03;       // what is kept free around all boxes
 constexpr double grid_edge = 0.01;  // the same on a grid
 
 double height_of(const std::string& size) {

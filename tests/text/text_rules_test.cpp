@@ -129,6 +129,27 @@ TEST_CASE("what a caption keeps") {
   }
 }
 
+TEST_CASE("a caption that puts things on the wrong side, or makes one another, contradicts") {
+  const Demands demands("a pig to the right of a small doughnut");
+  const Verdict good = demands.judge(
+      "A pig to the right of a doughnut on a meadow. The doughnut is on the left and the pig is on "
+      "the right. A tree stands on the left.");
+  CHECK(good.contradictions.empty());
+  const Verdict bad = demands.judge(
+      "A pig to the right of a doughnut. The pig is on the left and the doughnut is on the right.");
+  CHECK(bad.contradictions == std::vector<std::string>{"pig on the left", "doughnut on the right"});
+  CHECK(bad.score < good.score);
+  CHECK(
+      Demands("the cup left of the red book").judge("A red book is on the left.").contradictions ==
+      std::vector<std::string>{"book on the left"});
+
+  CHECK(Demands("a mouse and a tiger")
+            .judge("A mouse and a tiger. The mouse is a tiger.")
+            .contradictions == std::vector<std::string>{"mouse is tiger"});
+  CHECK(
+      Demands("the man is a doctor").judge("The man is a doctor in white.").contradictions.empty());
+}
+
 TEST_CASE("a caption that contradicts the prompt, or itself, scores lower") {
   const Demands demands("a green apple and two dogs");
   const Verdict good = demands.judge("a green apple and two dogs. The apple is green.");
