@@ -151,7 +151,7 @@ void bind_upsampler(nb::module_& module) {
       .def(
           "__init__",
           [](PythonUpsampler* self, const std::string& llm, const std::string& prompt_template,
-             int candidates, int max_tokens, std::int64_t seed, double temperature,
+             int candidates, int max_tokens, std::int64_t seed, std::optional<double> temperature,
              const std::string& engine, const std::string& llm_dtype, std::optional<int> batch,
              bool deterministic) {
             UpsampleRequest request;
@@ -170,7 +170,7 @@ void bind_upsampler(nb::module_& module) {
           },
           "llm"_a = "", "template"_a = usual.prompt_template, nb::kw_only(),
           "candidates"_a = usual.candidates, "max_tokens"_a = usual.max_tokens,
-          "seed"_a = usual.seed, "temperature"_a = usual.temperature, "engine"_a = usual.engine,
+          "seed"_a = usual.seed, "temperature"_a = nb::none(), "engine"_a = usual.engine,
           "llm_dtype"_a = usual.llm_dtype, "batch"_a = nb::none(), "deterministic"_a = false,
           "Loads the language model: a GGUF file, an endpoint's http://…/v1, or \"\" for the "
           "default. The "

@@ -219,7 +219,8 @@ void Upsampler::upsample(const std::function<std::optional<UpsampleRow>()>& next
           flush();
         }
       },
-      {request_.temperature, request_.top_k, request_.top_p, 256});
+      {request_.temperature.value_or(template_.temperature.value_or(Sampling{}.temperature)),
+       request_.top_k, request_.top_p, 256});
 }
 
 Caption Upsampler::upsample(const UpsampleRow& row) const {

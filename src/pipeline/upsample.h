@@ -26,7 +26,7 @@ struct UpsampleRequest {
   int candidates = 4;
   int max_tokens = 77;
   std::int64_t seed = 0;
-  double temperature = 0.7;
+  std::optional<double> temperature;
   int top_k = 50;
   double top_p = 0.95;
   std::optional<int> batch;
@@ -53,7 +53,8 @@ struct UpsampleRequest {
       field("max_tokens", &UpsampleRequest::max_tokens,
             "the painter's CLIP tokens, with the two marks", 8, 4096),
       field("seed", &UpsampleRequest::seed, "random seed", 0, 9e15),
-      field("temperature", &UpsampleRequest::temperature, "0 takes the likeliest", 0, 5),
+      field("temperature", &UpsampleRequest::temperature,
+            "0 takes the likeliest (default: the template's, else 0.7)", 0, 5),
       field("top_k", &UpsampleRequest::top_k, "tokens to choose among", 1, 1000),
       field("top_p", &UpsampleRequest::top_p, "probability to choose within", 0, 1),
       field("batch", &UpsampleRequest::batch,

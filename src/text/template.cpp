@@ -40,6 +40,12 @@ Template Template::parse(std::string_view text, const std::string& where) {
   if (made.user.find(placeholder) == std::string::npos) {
     fail(Kind::corrupt, "{}: \"user\" must contain {}, where the prompt goes", where, placeholder);
   }
+  if (const auto temperature = object.find("temperature"); temperature != object.end()) {
+    if (!temperature->is_number() || !(*temperature >= 0 && *temperature <= 5)) {
+      fail(Kind::corrupt, "{}: \"temperature\" must be a number from 0 to 5", where);
+    }
+    made.temperature = temperature->get<double>();
+  }
   const auto turns = object.find("turns");
   if (turns == object.end()) {
     return made;

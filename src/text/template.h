@@ -1,6 +1,7 @@
 // Upsampling templates: the system turn, example turns, and the wording of a user's turn, as data.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,7 +12,8 @@
 namespace longhand {
 
 /// A JSON file: {"name", "source", "system", "user": "… '{prompt}'", "turns": [{"user",
-/// "assistant"}]}. DALL·E 3's is data/templates/dalle3.json.
+/// "assistant"}], "temperature": 0.7}, the last two where wanted. DALL·E 3's is
+/// data/templates/dalle3.json.
 struct Template {
   std::string name;
   std::string system;
@@ -20,6 +22,7 @@ struct Template {
     std::string user, assistant;
   };
   std::vector<Turn> turns;
+  std::optional<double> temperature;  // to sample at where nobody asks for another
 
   /// "dalle3" → data/templates/dalle3.json; anything else is a path. Throws not_found, corrupt.
   static Template load(const std::string& name_or_path);

@@ -1,6 +1,7 @@
 #include "world/layout.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "core/error.h"
@@ -9,8 +10,13 @@
 namespace longhand {
 namespace {
 
-constexpr double edge = 0.03;       // what is kept free around all boxes
-constexpr double grid_edge = 0.01;  // the same on a grid
+constexpr double edge = 0.03;  // what is kept free around all boxes
+
+// On a grid:
+constexpr double grid_edge = 0.01;
+constexpr std::array squares = {10 / 16.0, 7 / 16.0, 4 / 16.0, 3 / 16.0};  // that things fit into
+constexpr double tolerance =
+    0.022;  // by which such a square may be larger than what there is room for
 
 double height_of(const std::string& size) {
   return size == "large" ? 0.64 : size == "medium" ? 0.42 : 0.25;
@@ -43,7 +49,7 @@ class Layout {
       side_by_side();
     }
     for (Box& box : boxes_) {
-      box.flipped = random_.chance(0.3) && figure(box.figure).text.empty();
+      box.flipped = grid_ == 0 && random_.chance(0.3) && figure(box.figure).text.empty();
       box.centre = std::clamp(box.centre, edge + box.width / 2, 1 - edge - box.width / 2);
       box.base = std::clamp(box.base, edge + box.height, 1 - edge);
       to_grid(box);
@@ -70,13 +76,21 @@ class Layout {
     box.base = whole(grid_edge + box.height, box.base + 0.25 / cells, 1 - grid_edge);
   }
 
+  /// The height of a thing in the largest of the grid's squares that both limits let it have, in
+  /// half cells.
+  double on_grid(double height, double width, double aspect) const {
+    const double side = std::min(height, width);
+    const auto* square =
+        std::ranges::find_if(squares, [&](double each) { return each <= side + tolerance; });
+    const double fitting = *(square == squares.end() ? square - 1 : square) / std::max(1.0, aspect);
+    return std::max(1.0, std::floor(2 * fitting * grid_)) / (2 * grid_);
+  }
+
   /// A figure's thing as large as both limits let it be.
   Box& put(int index, double centre, double base, double height, double width, bool shadow) {
     const double aspect = sprites_.aspect(figure(index).thing, scene_.style);
-    double fitting = std::min(height, width / aspect);
-    if (grid_ > 0) {
-      fitting = std::max(1.0, std::floor(2 * fitting * grid_ + 0.3)) / (2 * grid_);
-    }
+    const double fitting =
+        grid_ > 0 ? on_grid(height, width, aspect) : std::min(height, width / aspect);
     boxes_.push_back({index, centre, base, fitting, fitting * aspect, shadow, false});
     to_grid(boxes_.back());
     return boxes_.back();
@@ -93,10 +107,10 @@ class Layout {
            bool shadow) {
     const double room = span / count;
     const double step = grid_ == 0 ? room : std::round(room * grid_) / grid_;
+    const double loose = grid_ == 0 ? 1 : 0;
     for (int i = 0; i < count; ++i) {
-      const double aside = grid_ == 0 ? jitter(0.01) : 0;
-      put(index, centre + step * (i - (count - 1) / 2.0) + aside, base + jitter(0.012), height,
-          room * 0.92, shadow);
+      put(index, centre + step * (i - (count - 1) / 2.0) + loose * jitter(0.01),
+          base + loose * jitter(0.012), height, room * 0.92, shadow);
     }
   }
 
@@ -134,8 +148,8 @@ class Layout {
       return;
     }
     const double cell = std::min(height, 0.24);
-    row(index, count / 2, centre, span * (count / 2) / 2, base - cell * 0.95, cell,
-        !place_.floating);
+    row(index, count / 2, centre, span * (count / 2) / 2, base - cell * (grid_ > 0 ? 1.05 : 0.95),
+        cell, !place_.floating);
     row(index, count - count / 2, centre, span, base, cell, !place_.floating);
   }
 
@@ -146,8 +160,9 @@ class Layout {
     const double share = std::clamp(static_cast<double>(first) / (first + second), 0.4, 0.6);
     const double left_span = 0.94 * (first_left ? share : 1 - share), right_span = 0.94 - left_span;
     const double base = place_.floating ? 0.66 + jitter(0.04) : ground();
-    const double height =
-        first + second == 2 ? std::max(0.36, height_of(scene_.size) * 0.84) : 0.38;
+    const double height = first + second == 2
+                              ? std::max(grid_ > 0 ? 0.44 : 0.36, height_of(scene_.size) * 0.84)
+                              : 0.38;
     group(first_left ? 0 : 1, edge + left_span / 2, left_span, base, height);
     group(first_left ? 1 : 0, 1 - edge - right_span / 2, right_span, base, height);
   }
@@ -165,7 +180,8 @@ class Layout {
   /// One figure well above the other, a gap between them.
   void apart(int upper) {
     const double x = 0.5 + jitter(0.06);
-    const Box below = put(1 - upper, x, ground() + 0.02, 0.40, 0.62, !place_.floating);
+    const Box below =
+        put(1 - upper, x, ground() + 0.02, grid_ > 0 ? 0.44 : 0.40, 0.62, !place_.floating);
     const double room = below.top() - edge;
     Box& above = put(upper, x + jitter(0.03), 0, std::min(0.38, room - 0.08), 0.56, false);
     above.base = edge + (room + above.height) / 2;

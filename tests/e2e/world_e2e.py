@@ -60,7 +60,7 @@ class World(Case):
 
     def test_the_list_and_the_sheet_show_the_world_asked_for(self):
         small, full = (json.loads(self.longhand("world", "--world", name, "--list").stdout) for name in ("small", "full"))
-        self.assertEqual((len(small["things"]), len(small["words"])), (112, 24))
+        self.assertEqual((len(small["things"]), len(small["words"])), (64, 16))
         self.assertLess(set(small["things"]), set(full["things"]))
         sheet = self.folder / "sheet.png"
         printed = self.longhand("world", "--sheet", sheet, "--count", 6, "--columns", 3, "--size", 32).stdout

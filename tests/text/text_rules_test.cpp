@@ -25,6 +25,8 @@ TEST_CASE("broken templates say what they lack") {
        {"", "[]", "{}", R"({"name":"x"})", R"({"name":1,"system":"s","user":"{prompt}"})",
         R"({"name":"x","system":"s","user":"no place"})",
         R"({"name":"x","system":"s","user":"{prompt}","turns":3})",
+        R"({"name":"x","system":"s","user":"{prompt}","temperature":"warm"})",
+        R"({"name":"x","system":"s","user":"{prompt}","temperature":-1})",
         R"({"name":"x","system":"s","user":"{prompt}","turns":[{"user":"u"}]})"}) {
     CHECK_THROWS_WITH_AS(Template::parse(json, "t.json"), doctest::Contains("t.json"), Error);
   }
