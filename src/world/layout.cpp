@@ -15,8 +15,7 @@ constexpr double edge = 0.03;  // what is kept free around all boxes
 // On a grid:
 constexpr double grid_edge = 0.01;
 constexpr std::array squares = {10 / 16.0, 7 / 16.0, 4 / 16.0, 3 / 16.0};  // that things fit into
-constexpr double tolerance =
-    0.022;  // by which such a square may be larger than what there is room for
+constexpr double tolerance = 0.022;  // how far such a square may go beyond its room
 
 double height_of(const std::string& size) {
   return size == "large" ? 0.64 : size == "medium" ? 0.42 : 0.25;
