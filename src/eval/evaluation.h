@@ -29,7 +29,7 @@ struct Judged {
   Trial trial;
   std::string caption;
   Image picture;
-  Verdict verdict;
+  Judgement verdict;
   /// A hundred times the cosine of the picture and the prompt in the painter's CLIP, at least 0
   /// (Hessel et al. 2021 scale it by 2.5); not set where the painter has none.
   std::optional<double> clip_score;

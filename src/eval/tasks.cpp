@@ -266,7 +266,7 @@ std::vector<TestPrompt> test_prompts(const World& world, const std::string& name
   return prompts;
 }
 
-Verdict judge(const TestPrompt& prompt, const SceneReading& reading) {
+Judgement judge(const TestPrompt& prompt, const SceneReading& reading) {
   return {task_named(prompt.task).follows(prompt.scene, reading), seen(reading)};
 }
 

@@ -20,7 +20,7 @@ struct TestPrompt {
   Scene scene;
 };
 
-struct Verdict {
+struct Judgement {
   bool follows;
   std::string seen;  // for people: "dog (blue), car"
 };
@@ -34,6 +34,6 @@ const std::vector<std::string>& task_names();
 std::vector<TestPrompt> test_prompts(const World& world, const std::string& task, int count,
                                      std::uint64_t seed);
 
-Verdict judge(const TestPrompt& prompt, const SceneReading& reading);
+Judgement judge(const TestPrompt& prompt, const SceneReading& reading);
 
 }  // namespace longhand

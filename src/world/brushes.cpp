@@ -9,7 +9,7 @@ Colour mix(const Colour& a, const Colour& b, float t) {
   return {a.r + (b.r - a.r) * t, a.g + (b.g - a.g) * t, a.b + (b.b - a.b) * t};
 }
 
-void blend(Canvas& canvas, int x, int y, const Colour& colour, float alpha) {
+void blend(Raster& canvas, int x, int y, const Colour& colour, float alpha) {
   if (x < 0 || y < 0 || x >= canvas.size || y >= canvas.size) {
     return;
   }
@@ -19,7 +19,7 @@ void blend(Canvas& canvas, int x, int y, const Colour& colour, float alpha) {
   p[2] += (colour.b - p[2]) * alpha;
 }
 
-void gradient(Canvas& canvas, double from, double to, const Colour& top, const Colour& bottom,
+void gradient(Raster& canvas, double from, double to, const Colour& top, const Colour& bottom,
               float alpha) {
   const int y0 = static_cast<int>(from * canvas.size), y1 = static_cast<int>(to * canvas.size);
   for (int y = y0; y < y1; ++y) {
@@ -30,7 +30,7 @@ void gradient(Canvas& canvas, double from, double to, const Colour& top, const C
   }
 }
 
-void ellipse(Canvas& canvas, double cx, double cy, double rx, double ry, const Colour& colour,
+void ellipse(Raster& canvas, double cx, double cy, double rx, double ry, const Colour& colour,
              double alpha, double softness) {
   const double n = canvas.size;
   for (int y = static_cast<int>((cy - ry * 1.3) * n); y <= (cy + ry * 1.3) * n; ++y) {
@@ -44,7 +44,7 @@ void ellipse(Canvas& canvas, double cx, double cy, double rx, double ry, const C
   }
 }
 
-void rectangle(Canvas& canvas, double x0, double y0, double x1, double y1, const Colour& colour) {
+void rectangle(Raster& canvas, double x0, double y0, double x1, double y1, const Colour& colour) {
   for (int y = static_cast<int>(y0 * canvas.size); y < static_cast<int>(y1 * canvas.size); ++y) {
     for (int x = static_cast<int>(x0 * canvas.size); x < static_cast<int>(x1 * canvas.size); ++x) {
       blend(canvas, x, y, colour, 1);
@@ -52,7 +52,7 @@ void rectangle(Canvas& canvas, double x0, double y0, double x1, double y1, const
   }
 }
 
-void peak(Canvas& canvas, double cx, double top, double base, double half_width,
+void peak(Raster& canvas, double cx, double top, double base, double half_width,
           const Colour& colour) {
   const double n = canvas.size;
   for (int y = static_cast<int>(top * n); y < static_cast<int>(base * n); ++y) {
@@ -63,7 +63,7 @@ void peak(Canvas& canvas, double cx, double top, double base, double half_width,
   }
 }
 
-void line(Canvas& canvas, double x0, double y0, double x1, double y1, double width,
+void line(Raster& canvas, double x0, double y0, double x1, double y1, double width,
           const Colour& colour, float alpha) {
   const double n = canvas.size, dx = x1 - x0, dy = y1 - y0;
   const double length_squared = std::max(1e-12, dx * dx + dy * dy);

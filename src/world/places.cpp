@@ -8,7 +8,7 @@
 namespace longhand {
 namespace {
 
-void clouds(Canvas& canvas, Random& random) {
+void clouds(Raster& canvas, Random& random) {
   for (int i = random.below(3); i > 0; --i) {
     const double x = random.uniform(0.05, 0.95), y = random.uniform(0.08, 0.25);
     for (const double offset : {-0.07, 0.0, 0.07}) {
@@ -19,20 +19,20 @@ void clouds(Canvas& canvas, Random& random) {
 
 constexpr Colour day_top{0.45F, 0.72F, 0.95F}, day_low{0.80F, 0.92F, 0.99F};
 
-void meadow(Canvas& canvas, Random& random) {
+void meadow(Raster& canvas, Random& random) {
   gradient(canvas, 0, 0.62, day_top, day_low);
   clouds(canvas, random);
   gradient(canvas, 0.62, 1, {0.55F, 0.80F, 0.36F}, {0.30F, 0.60F, 0.22F});
 }
 
-void beach(Canvas& canvas, Random& random) {
+void beach(Raster& canvas, Random& random) {
   gradient(canvas, 0, 0.45, day_top, day_low);
   clouds(canvas, random);
   gradient(canvas, 0.45, 0.62, {0.10F, 0.48F, 0.72F}, {0.25F, 0.68F, 0.80F});
   gradient(canvas, 0.62, 1, {0.98F, 0.90F, 0.70F}, {0.91F, 0.77F, 0.52F});
 }
 
-void snow(Canvas& canvas, Random& random) {
+void snow(Raster& canvas, Random& random) {
   gradient(canvas, 0, 0.62, {0.66F, 0.76F, 0.88F}, {0.85F, 0.90F, 0.96F});
   gradient(canvas, 0.62, 1, {0.98F, 0.99F, 1}, {0.86F, 0.91F, 0.97F});
   for (int i = 0; i < 24; ++i) {
@@ -40,20 +40,20 @@ void snow(Canvas& canvas, Random& random) {
   }
 }
 
-void stars(Canvas& canvas, Random& random) {
+void stars(Raster& canvas, Random& random) {
   for (int i = 0; i < 26; ++i) {
     const double r = random.uniform(0.006, 0.012);
     ellipse(canvas, random.uniform(), random.uniform(0, 0.66), r, r, {1, 0.98F, 0.85F}, 0.95);
   }
 }
 
-void night(Canvas& canvas, Random& random) {
+void night(Raster& canvas, Random& random) {
   gradient(canvas, 0, 0.72, {0.04F, 0.05F, 0.20F}, {0.16F, 0.18F, 0.42F});
   stars(canvas, random);
   gradient(canvas, 0.72, 1, {0.10F, 0.20F, 0.24F}, {0.05F, 0.12F, 0.15F});
 }
 
-void sea(Canvas& canvas, Random& random) {
+void sea(Raster& canvas, Random& random) {
   gradient(canvas, 0, 0.86, {0.25F, 0.72F, 0.86F}, {0.03F, 0.30F, 0.55F});
   gradient(canvas, 0.86, 1, {0.80F, 0.75F, 0.55F}, {0.66F, 0.60F, 0.42F});
   for (int i = 0; i < 9; ++i) {
@@ -62,7 +62,7 @@ void sea(Canvas& canvas, Random& random) {
   }
 }
 
-void street(Canvas& canvas, Random& random) {
+void street(Raster& canvas, Random& random) {
   gradient(canvas, 0, 0.64, {0.60F, 0.76F, 0.90F}, {0.88F, 0.92F, 0.95F});
   for (double x = 0; x < 1; x += 0.2) {
     const double top = random.uniform(0.18, 0.38);
@@ -80,19 +80,19 @@ void street(Canvas& canvas, Random& random) {
   }
 }
 
-void table(Canvas& canvas, Random&) {
+void table(Raster& canvas, Random&) {
   gradient(canvas, 0, 0.64, {0.97F, 0.90F, 0.78F}, {0.93F, 0.83F, 0.68F});
   gradient(canvas, 0.64, 0.94, {0.72F, 0.48F, 0.28F}, {0.60F, 0.37F, 0.20F});
   gradient(canvas, 0.94, 1, {0.44F, 0.26F, 0.13F}, {0.38F, 0.22F, 0.11F});
 }
 
-void desert(Canvas& canvas, Random& random) {
+void desert(Raster& canvas, Random& random) {
   gradient(canvas, 0, 0.64, {0.98F, 0.72F, 0.42F}, {1, 0.90F, 0.66F});
   ellipse(canvas, random.uniform(0.1, 0.9), 0.70, 0.45, 0.16, {0.90F, 0.66F, 0.36F}, 1, 0.02);
   gradient(canvas, 0.64, 1, {0.93F, 0.73F, 0.43F}, {0.80F, 0.56F, 0.29F});
 }
 
-void forest(Canvas& canvas, Random& random) {
+void forest(Raster& canvas, Random& random) {
   gradient(canvas, 0, 0.66, {0.62F, 0.80F, 0.76F}, {0.76F, 0.88F, 0.76F});
   for (int i = 0; i < 9; ++i) {
     const double x = (i + random.uniform()) / 9, top = random.uniform(0.05, 0.25);
@@ -102,12 +102,12 @@ void forest(Canvas& canvas, Random& random) {
   gradient(canvas, 0.66, 1, {0.34F, 0.52F, 0.24F}, {0.22F, 0.38F, 0.17F});
 }
 
-void studio(Canvas& canvas, Random&) {
+void studio(Raster& canvas, Random&) {
   gradient(canvas, 0, 0.7, {0.98F, 0.98F, 0.98F}, {0.95F, 0.95F, 0.96F});
   gradient(canvas, 0.7, 1, {0.95F, 0.95F, 0.96F}, {0.88F, 0.88F, 0.90F});
 }
 
-void mountains(Canvas& canvas, Random& random) {
+void mountains(Raster& canvas, Random& random) {
   gradient(canvas, 0, 0.62, {0.50F, 0.70F, 0.92F}, {0.90F, 0.93F, 0.97F});
   for (int i = 0; i < 3; ++i) {
     const double x = 0.15 + 0.35 * i + random.uniform(-0.08, 0.08);
@@ -118,7 +118,7 @@ void mountains(Canvas& canvas, Random& random) {
   gradient(canvas, 0.62, 1, {0.52F, 0.72F, 0.40F}, {0.33F, 0.53F, 0.26F});
 }
 
-void room(Canvas& canvas, Random& random) {
+void room(Raster& canvas, Random& random) {
   gradient(canvas, 0, 0.66, {0.70F, 0.82F, 0.82F}, {0.63F, 0.76F, 0.77F});
   const double x = random.uniform(0.08, 0.62);
   rectangle(canvas, x, 0.10, x + 0.28, 0.38, {1, 1, 1});
@@ -128,7 +128,7 @@ void room(Canvas& canvas, Random& random) {
   gradient(canvas, 0.67, 1, {0.70F, 0.52F, 0.36F}, {0.58F, 0.41F, 0.27F});
 }
 
-void lake(Canvas& canvas, Random& random) {
+void lake(Raster& canvas, Random& random) {
   gradient(canvas, 0, 0.50, day_top, day_low);
   clouds(canvas, random);
   for (const double x : {0.1, 0.5, 0.9}) {
@@ -142,7 +142,7 @@ void lake(Canvas& canvas, Random& random) {
   }
 }
 
-void kitchen(Canvas& canvas, Random&) {
+void kitchen(Raster& canvas, Random&) {
   gradient(canvas, 0, 0.64, {0.82F, 0.92F, 0.94F}, {0.76F, 0.88F, 0.90F});
   for (double at = 0; at < 1; at += 0.125) {
     line(canvas, at, 0, at, 0.64, 0.008, {0.97F, 0.99F, 0.99F}, 1);
@@ -157,7 +157,7 @@ void kitchen(Canvas& canvas, Random&) {
   }
 }
 
-void space(Canvas& canvas, Random& random) {
+void space(Raster& canvas, Random& random) {
   gradient(canvas, 0, 1, {0.02F, 0.02F, 0.07F}, {0.10F, 0.05F, 0.18F});
   for (int i = 0; i < 44; ++i) {
     const double r = random.uniform(0.004, 0.010);
@@ -166,7 +166,7 @@ void space(Canvas& canvas, Random& random) {
   ellipse(canvas, random.uniform(0.2, 0.8), 1.22, 0.62, 0.40, {0.24F, 0.50F, 0.78F}, 1, 0.02);
 }
 
-void open_sky(Canvas& canvas, Random& random) {
+void open_sky(Raster& canvas, Random& random) {
   gradient(canvas, 0, 1, {0.25F, 0.55F, 0.90F}, {0.75F, 0.90F, 1});
   for (int i = 0; i < 5; ++i) {
     const double x = random.uniform(), y = 0.1 + 0.19 * i + random.uniform(-0.04, 0.04);
@@ -176,7 +176,7 @@ void open_sky(Canvas& canvas, Random& random) {
   }
 }
 
-void flowers(Canvas& canvas, Random& random) {
+void flowers(Raster& canvas, Random& random) {
   meadow(canvas, random);
   constexpr Colour petals[] = {
       {0.95F, 0.30F, 0.35F}, {1, 0.85F, 0.25F}, {0.98F, 0.98F, 1}, {0.75F, 0.45F, 0.90F}};
@@ -186,7 +186,7 @@ void flowers(Canvas& canvas, Random& random) {
   }
 }
 
-void farm(Canvas& canvas, Random& random) {
+void farm(Raster& canvas, Random& random) {
   gradient(canvas, 0, 0.62, day_top, day_low);
   clouds(canvas, random);
   gradient(canvas, 0.62, 1, {0.88F, 0.78F, 0.42F}, {0.66F, 0.55F, 0.26F});
@@ -203,7 +203,7 @@ void farm(Canvas& canvas, Random& random) {
   rectangle(canvas, 0, 0.635, 1, 0.65, frame);
 }
 
-void stage(Canvas& canvas, Random&) {
+void stage(Raster& canvas, Random&) {
   gradient(canvas, 0, 0.70, {0.34F, 0.06F, 0.10F}, {0.46F, 0.08F, 0.12F});
   for (int i = 0; i < 14; ++i) {
     const double x = i / 13.0;
@@ -370,13 +370,13 @@ const Place& place_named(const std::string& name) {
   return *found;
 }
 
-Canvas painted(const Place& place, const std::string& weather, int size, Random& random) {
-  Canvas fine{2 * size, std::vector<float>(static_cast<std::size_t>(size) * size * 12)};
+Raster painted(const Place& place, const std::string& weather, int size, Random& random) {
+  Raster fine{2 * size, std::vector<float>(static_cast<std::size_t>(size) * size * 12)};
   place.paint(fine, random);
   if (!weather.empty()) {
     weather_named(weather).paint(fine, random);
   }
-  Canvas canvas{size, std::vector<float>(static_cast<std::size_t>(size) * size * 3)};
+  Raster canvas{size, std::vector<float>(static_cast<std::size_t>(size) * size * 3)};
   const auto row = static_cast<std::size_t>(fine.size) * 3;
   for (int y = 0; y < size; ++y) {
     for (int i = 0; i < size * 3; ++i) {

@@ -15,13 +15,13 @@ struct Place {
   std::vector<const char*> details;  // sentences, one of which a descriptive caption adds
   bool floating;                     // things hover anywhere (under the sea)
   bool outdoors;                     // there may be weather
-  void (*paint)(Canvas& canvas, Random& random);
+  void (*paint)(Raster& canvas, Random& random);
 };
 
 const std::vector<Place>& all_places();
 /// Throws invalid_argument.
 const Place& place_named(const std::string& name);
 /// A place without figures, its edges smoothed; weather is "" or a name. Throws invalid_argument.
-Canvas painted(const Place& place, const std::string& weather, int size, Random& random);
+Raster painted(const Place& place, const std::string& weather, int size, Random& random);
 
 }  // namespace longhand

@@ -7,7 +7,7 @@
 namespace longhand {
 namespace {
 
-void rain(Canvas& canvas, Random& random) {
+void rain(Raster& canvas, Random& random) {
   gradient(canvas, 0, 1, {0.42F, 0.47F, 0.54F}, {0.50F, 0.55F, 0.60F}, 0.5F);
   for (int i = 0; i < 46; ++i) {
     const double x = random.uniform(0, 1.05), y = random.uniform(-0.05, 0.95);
@@ -16,7 +16,7 @@ void rain(Canvas& canvas, Random& random) {
   }
 }
 
-void fog(Canvas& canvas, Random& random) {
+void fog(Raster& canvas, Random& random) {
   gradient(canvas, 0, 1, {0.86F, 0.87F, 0.89F}, {0.88F, 0.89F, 0.90F}, 0.66F);
   for (int i = 0; i < 4; ++i) {
     ellipse(canvas, random.uniform(), random.uniform(0.3, 0.8), 0.45, 0.07, {0.95F, 0.95F, 0.96F},
@@ -24,12 +24,12 @@ void fog(Canvas& canvas, Random& random) {
   }
 }
 
-void sunset(Canvas& canvas, Random&) {
+void sunset(Raster& canvas, Random&) {
   gradient(canvas, 0, 0.62, {0.45F, 0.22F, 0.50F}, {1.00F, 0.58F, 0.25F}, 0.8F);
   gradient(canvas, 0.62, 1, {0.75F, 0.38F, 0.24F}, {0.38F, 0.20F, 0.32F}, 0.4F);
 }
 
-void snowfall(Canvas& canvas, Random& random) {
+void snowfall(Raster& canvas, Random& random) {
   gradient(canvas, 0, 1, {0.72F, 0.77F, 0.84F}, {0.88F, 0.91F, 0.95F}, 0.35F);
   for (int i = 0; i < 55; ++i) {
     const double r = random.uniform(0.008, 0.015);

@@ -12,7 +12,7 @@ namespace longhand {
 struct Weather {
   const char* name;                  // "in the rain": what a caption says after the place
   std::vector<const char*> details;  // sentences, one of which a descriptive caption adds
-  void (*paint)(Canvas& canvas, Random& random);
+  void (*paint)(Raster& canvas, Random& random);
 };
 
 /// Throws invalid_argument.

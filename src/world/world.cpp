@@ -26,7 +26,7 @@ std::uint32_t stable_hash(const std::string& text) {
   return hash;
 }
 
-void paint_shadow(Canvas& canvas, double centre, double base, double width) {
+void paint_shadow(Raster& canvas, double centre, double base, double width) {
   const double n = canvas.size, rx = width * 0.48 * n, ry = std::max(1.5, rx * 0.16);
   const double cx = centre * n, cy = base * n - ry * 0.3;
   for (int y = static_cast<int>(cy - ry * 1.5); y <= cy + ry * 1.5; ++y) {
@@ -48,7 +48,7 @@ int pixels(double share, int size) {
   return std::max(2, static_cast<int>(std::lround(share * size)));
 }
 
-void paint_sprite(Canvas& canvas, const Sprite& sprite, const Box& box) {
+void paint_sprite(Raster& canvas, const Sprite& sprite, const Box& box) {
   const int left = static_cast<int>(std::lround(box.centre * canvas.size - sprite.width / 2.0));
   const int top = static_cast<int>(std::lround(box.base * canvas.size)) - sprite.height;
   for (int y = std::max(0, -top); y < sprite.height && y + top < canvas.size; ++y) {
@@ -181,7 +181,7 @@ std::vector<Box> World::boxes(const Scene& scene) const {
 
 Image World::draw(const Scene& scene, int size) const {
   Random random({scene.layout, 2});
-  Canvas canvas = painted(place_named(scene.place), scene.weather, size, random);
+  Raster canvas = painted(place_named(scene.place), scene.weather, size, random);
   for (const Box& box : boxes(scene)) {
     const Figure& figure = scene.figures[static_cast<std::size_t>(box.figure)];
     Sprite sprite = sprites_->drawn(figure.thing, scene.style, figure.colour,

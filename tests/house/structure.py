@@ -15,8 +15,17 @@ ONLY = {"llama.h": {"llm"}, "cpp-httplib": {"llm", "server"}, "arrow/": {"io"}, 
         "mpi.h": {"train"}}
 
 
+def named_twice(headers: dict) -> list:
+    """Classes of one name in two headers: a linker takes one's functions for the other's, and says nothing."""
+    places = {}
+    for name, text in headers.items():
+        for each in re.findall(r"^(?:class|struct) (\w+)(?: final)?(?: : [^;{]*)? \{", text, re.MULTILINE):
+            places.setdefault(each, []).append(name)
+    return [f"{each}: a class in {' and in '.join(names)}; give one another name" for each, names in places.items() if len(names) > 1]
+
+
 def problems() -> list:
-    found = []
+    found, headers = [], {}
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True).stdout.split("\0")
     for name in filter(None, listed):
         path = ROOT / name
@@ -30,6 +39,8 @@ def problems() -> list:
         parts = path.relative_to(ROOT).parts
         if parts[0] != "src" or path.suffix not in {".cpp", ".h"}:
             continue
+        if path.suffix == ".h":
+            headers[name] = text
         for included in re.findall(r'#include ["<]([^">]+)[">]', text):
             folder = included.split("/")[0]
             if folder in MAY_USE and folder != parts[1] and folder not in MAY_USE[parts[1]]:
@@ -37,7 +48,7 @@ def problems() -> list:
             for start, users in ONLY.items():
                 if included.startswith(start) and parts[1] not in users:
                     found.append(f"{name}: only {users} may include {included}")
-    return found
+    return found + named_twice(headers)
 
 
 if __name__ == "__main__":
