@@ -256,24 +256,36 @@ std::vector<std::string> contradictions_of(const std::vector<Demand>& demands, c
   return {found.begin(), found.end()};
 }
 
-/// The sides on which "A to the left of B" and "A on the right side of B" put the two.
+/// The sides on which "A to the left of B" and "A on the right side of B" put the two; "A above B"
+/// puts both on neither.
 std::map<std::string, std::string> sides_of(const Words& words) {
+  static const std::map<std::string, std::pair<const char*, const char*>> pairs = {
+      {"left", {"left", "right"}},
+      {"right", {"right", "left"}},
+      {"above", {"neither", "neither"}},
+      {"below", {"neither", "neither"}}};
   std::map<std::string, std::string> sides;
   for (std::size_t i = 1; i + 1 < words.size(); ++i) {
-    const bool left = words[i] == "left";
-    const std::size_t of = words[i + 1] == "side" ? i + 2 : i + 1;
-    if ((!left && words[i] != "right") || of >= words.size() || words[of] != "of") {
+    const auto pair = pairs.find(words[i]);
+    if (pair == pairs.end()) {
       continue;
+    }
+    std::size_t last = i;  // of the relation's words
+    if (pair->first == "left" || pair->first == "right") {
+      last = words[i + 1] == "side" ? i + 2 : i + 1;
+      if (last >= words.size() || words[last] != "of") {
+        continue;
+      }
     }
     std::size_t before = i;
     while (before > 0 && !is_content(words[before - 1]) && words[before - 1] != ".") {
       --before;
     }
-    const std::string second =
-        noun_after(words, of + 1 < words.size() && !is_content(words[of + 1]) ? of + 1 : of);
+    const bool article = last + 1 < words.size() && !is_content(words[last + 1]);
+    const std::string second = noun_after(words, article ? last + 1 : last);
     if (before > 0 && is_content(words[before - 1]) && !second.empty()) {
-      sides[stem(words[before - 1])] = left ? "left" : "right";
-      sides[stem(second)] = left ? "right" : "left";
+      sides[stem(words[before - 1])] = pair->second.first;
+      sides[stem(second)] = pair->second.second;
     }
   }
   return sides;

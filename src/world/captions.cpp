@@ -96,9 +96,10 @@ std::string short_single(const Scene& scene, Random& random) {
 }
 
 /// How two figures are placed, beyond the relation's own words; "" where those say all.
-std::string sides(const Scene& scene, const std::vector<Box>& boxes) {
+std::string sides(const Scene& scene, const World& world) {
   const Figure &a = scene.figures[0], &b = scene.figures[1];
   if (stand_side_by_side(scene.relation)) {
+    const std::vector<Box> boxes = world.boxes(scene);
     return fmt::format("The {} {} {} and the {} {} {}. ", named(a), be(a), position_of(boxes, 0),
                        named(b), be(b), position_of(boxes, 1));
   }
@@ -115,11 +116,11 @@ std::string colours_again(const Scene& scene) {
   return one.colour.empty() ? "" : fmt::format("The {} {} {}. ", named(one), be(one), one.colour);
 }
 
-std::string arrangement(const Scene& scene, const std::vector<Box>& boxes) {
+std::string arrangement(const Scene& scene, const World& world) {
   const Figure& figure = scene.figures[0];
   if (figure.count == 1) {
     return fmt::format("The {} {} {} of the picture. ", named(figure), be(figure),
-                       position_of(boxes));
+                       position_of(world.boxes(scene)));
   }
   return fmt::format("The {} {} are {}. ",
                      figure.count == 2   ? "two"
@@ -167,7 +168,7 @@ std::string World::descriptive_caption(const Scene& scene, Random& random) const
                              : scene.size == "medium" ? "medium sized"
                                                       : scene.size;
     text = fmt::format("{} {}{}, {}. {}", spoken(figure, random, size), place.name,
-                       in_weather(scene), style, arrangement(scene, boxes(scene)));
+                       in_weather(scene), style, arrangement(scene, *this));
   } else {
     const bool spelled = counted(scene);
     const std::string first = spoken(scene.figures[0], random, "", spelled);
@@ -175,7 +176,7 @@ std::string World::descriptive_caption(const Scene& scene, Random& random) const
     const std::string second = spoken(scene.figures[1], random, "", spelled);
     text =
         fmt::format("{} {} {} {}{}, {}. {}", first, relation, second, place.name, in_weather(scene),
-                    style, random.chance(0.5) ? sides(scene, boxes(scene)) : colours_again(scene));
+                    style, random.chance(0.5) ? sides(scene, *this) : colours_again(scene));
   }
   const auto& details =
       scene.weather.empty() ? place.details : weather_named(scene.weather).details;

@@ -145,6 +145,11 @@ TEST_CASE("a caption that puts things on the wrong side, or makes one another, c
       Demands("the cup left of the red book").judge("A red book is on the left.").contradictions ==
       std::vector<std::string>{"book on the left"});
 
+  const Demands above("a cat above the car");
+  CHECK(above.judge("A cat above the car. The cat is in the center.").contradictions.empty());
+  CHECK(above.judge("The cat is on the left and the car is on the right.").contradictions ==
+        std::vector<std::string>{"cat on the left", "car on the right"});
+
   CHECK(Demands("a mouse and a tiger")
             .judge("A mouse and a tiger. The mouse is a tiger.")
             .contradictions == std::vector<std::string>{"mouse is tiger"});
