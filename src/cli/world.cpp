@@ -23,7 +23,7 @@ struct WorldRequest {
 
   static constexpr auto fields = std::tuple{
       field("world", &WorldRequest::world,
-            "small: what the embedded model was trained on; full: all that can be drawn"),
+            "small: what the embedded painter was trained on; full: all that can be drawn"),
       field("list", &WorldRequest::list, "print what the world is made of, as JSON"),
       field("sheet", &WorldRequest::sheet,
             "write a contact sheet to this PNG; captions are printed"),

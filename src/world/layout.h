@@ -26,7 +26,7 @@ struct Box {
 /// bases and centres are whole cells of a picture of grid×grid: on an autoencoder's latents with
 /// such cells it is one of few patterns, wherever it stands. Throws invalid_argument for what is
 /// not of the world.
-std::vector<Box> lay_out(const Scene& scene, const SpriteSet& sprites, int grid = 0);
+std::vector<Box> lay_out(const Scene& scene, const SpriteSet& sprites, int grid);
 
 /// The relations in which figures may be groups: "left of", "right of", "next to".
 bool stand_side_by_side(const std::string& relation);

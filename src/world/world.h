@@ -39,8 +39,8 @@ struct Scene {
 
 class World {
  public:
-  /// data/worlds/NAME.json: "small" is what the embedded model was trained on, "full" all that can
-  /// be drawn. Throws not_found, corrupt.
+  /// data/worlds/NAME.json: "small" is what the embedded painter was trained on, "full" all that
+  /// can be drawn. Throws not_found, corrupt.
   explicit World(const std::string& name = "small");
   ~World();
 
