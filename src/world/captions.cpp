@@ -1,6 +1,7 @@
 // Captions of scenes: short ones as people type them, and descriptive ones that say everything.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cctype>
 #include <vector>
@@ -122,11 +123,14 @@ std::string arrangement(const Scene& scene, const World& world) {
     return fmt::format("The {} {} {} of the picture. ", named(figure), be(figure),
                        position_of(world.boxes(scene)));
   }
+  const auto [lowest, highest] =
+      std::ranges::minmax(world.boxes(scene), {}, [](const Box& box) { return box.base; });
+  const bool rows = highest.base - lowest.base > 0.1;
   return fmt::format("The {} {} are {}. ",
                      figure.count == 2   ? "two"
                      : figure.count == 3 ? "three"
                                          : "four",
-                     named(figure), figure.count == 4 ? "in two rows" : "side by side");
+                     named(figure), rows ? "in two rows" : "side by side");
 }
 
 }  // namespace

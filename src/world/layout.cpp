@@ -1,10 +1,10 @@
 #include "world/layout.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "core/error.h"
+#include "world/grid_layout.h"
 #include "world/places.h"
 
 namespace longhand {
@@ -12,25 +12,15 @@ namespace {
 
 constexpr double edge = 0.03;  // what is kept free around all boxes
 
-// On a grid:
-constexpr double grid_edge = 0.01;
-constexpr std::array squares = {10 / 16.0, 7 / 16.0, 4 / 16.0, 3 / 16.0};  // that things fit into
-constexpr double tolerance = 0.022;  // how far such a square may go beyond its room
-
 double height_of(const std::string& size) {
   return size == "large" ? 0.64 : size == "medium" ? 0.42 : 0.25;
 }
 
-bool flies(const std::string& kind) {
-  return kind == "flyer" || kind == "aircraft" || kind == "sky";
-}
-
 class Layout {
  public:
-  Layout(const Scene& scene, const SpriteSet& sprites, int grid)
+  Layout(const Scene& scene, const SpriteSet& sprites)
       : scene_(scene),
         sprites_(sprites),
-        grid_(grid),
         place_(place_named(scene.place)),
         random_({scene.layout, 1}) {}
 
@@ -48,10 +38,9 @@ class Layout {
       side_by_side();
     }
     for (Box& box : boxes_) {
-      box.flipped = grid_ == 0 && random_.chance(0.3) && figure(box.figure).text.empty();
+      box.flipped = random_.chance(0.3) && figure(box.figure).text.empty();
       box.centre = std::clamp(box.centre, edge + box.width / 2, 1 - edge - box.width / 2);
       box.base = std::clamp(box.base, edge + box.height, 1 - edge);
-      to_grid(box);
     }
     return std::move(boxes_);
   }
@@ -59,45 +48,15 @@ class Layout {
  private:
   const Figure& figure(int index) const { return scene_.figures[static_cast<std::size_t>(index)]; }
 
-  /// The nearest cell in which the box is within the picture. What stands on something rather sinks
-  /// into it a little than floats above it.
-  void to_grid(Box& box) const {
-    if (grid_ == 0) {
-      return;
-    }
-    const double cells = grid_;
-    const auto whole = [&](double from, double wanted, double to) {
-      return std::clamp(std::round(wanted * cells), std::ceil(from * cells - 1e-6),
-                        std::floor(to * cells + 1e-6)) /
-             cells;
-    };
-    box.centre = whole(grid_edge + box.width / 2, box.centre, 1 - grid_edge - box.width / 2);
-    box.base = whole(grid_edge + box.height, box.base + 0.25 / cells, 1 - grid_edge);
-  }
-
-  /// The height of a thing in the largest of the grid's squares that both limits let it have, in
-  /// half cells.
-  double on_grid(double height, double width, double aspect) const {
-    const double side = std::min(height, width);
-    const auto* square =
-        std::ranges::find_if(squares, [&](double each) { return each <= side + tolerance; });
-    const double fitting = *(square == squares.end() ? square - 1 : square) / std::max(1.0, aspect);
-    return std::max(1.0, std::floor(2 * fitting * grid_)) / (2 * grid_);
-  }
-
   /// A figure's thing as large as both limits let it be.
   Box& put(int index, double centre, double base, double height, double width, bool shadow) {
     const double aspect = sprites_.aspect(figure(index).thing, scene_.style);
-    const double fitting =
-        grid_ > 0 ? on_grid(height, width, aspect) : std::min(height, width / aspect);
+    const double fitting = std::min(height, width / aspect);
     boxes_.push_back({index, centre, base, fitting, fitting * aspect, shadow, false});
-    to_grid(boxes_.back());
     return boxes_.back();
   }
 
-  bool hovers(int index) const {
-    return place_.floating || flies(sprites_.kind(figure(index).thing));
-  }
+  bool hovers(int index) const { return longhand::hovers(scene_, sprites_, index); }
 
   double ground() { return random_.uniform(0.86, 0.93); }
   double jitter(double reach) { return random_.uniform(-reach, reach); }
@@ -105,11 +64,9 @@ class Layout {
   void row(int index, int count, double centre, double span, double base, double height,
            bool shadow) {
     const double room = span / count;
-    const double step = grid_ == 0 ? room : std::round(room * grid_) / grid_;
-    const double loose = grid_ == 0 ? 1 : 0;
     for (int i = 0; i < count; ++i) {
-      put(index, centre + step * (i - (count - 1) / 2.0) + loose * jitter(0.01),
-          base + loose * jitter(0.012), height, room * 0.92, shadow);
+      put(index, centre + room * (i - (count - 1) / 2.0) + jitter(0.01), base + jitter(0.012),
+          height, room * 0.92, shadow);
     }
   }
 
@@ -147,8 +104,8 @@ class Layout {
       return;
     }
     const double cell = std::min(height, 0.24);
-    row(index, count / 2, centre, span * (count / 2) / 2, base - cell * (grid_ > 0 ? 1.05 : 0.95),
-        cell, !place_.floating);
+    row(index, count / 2, centre, span * (count / 2) / 2, base - cell * 0.95, cell,
+         !place_.floating);
     row(index, count - count / 2, centre, span, base, cell, !place_.floating);
   }
 
@@ -160,7 +117,7 @@ class Layout {
     const double left_span = 0.94 * (first_left ? share : 1 - share), right_span = 0.94 - left_span;
     const double base = place_.floating ? 0.66 + jitter(0.04) : ground();
     const double height = first + second == 2
-                              ? std::max(grid_ > 0 ? 0.44 : 0.36, height_of(scene_.size) * 0.84)
+                              ? std::max(0.36, height_of(scene_.size) * 0.84)
                               : 0.38;
     group(first_left ? 0 : 1, edge + left_span / 2, left_span, base, height);
     group(first_left ? 1 : 0, 1 - edge - right_span / 2, right_span, base, height);
@@ -179,8 +136,7 @@ class Layout {
   /// One figure well above the other, a gap between them.
   void apart(int upper) {
     const double x = 0.5 + jitter(0.06);
-    const Box below =
-        put(1 - upper, x, ground() + 0.02, grid_ > 0 ? 0.44 : 0.40, 0.62, !place_.floating);
+    const Box below = put(1 - upper, x, ground() + 0.02, 0.40, 0.62, !place_.floating);
     const double room = below.top() - edge;
     Box& above = put(upper, x + jitter(0.03), 0, std::min(0.38, room - 0.08), 0.56, false);
     above.base = edge + (room + above.height) / 2;
@@ -197,13 +153,12 @@ class Layout {
 
   const Scene& scene_;
   const SpriteSet& sprites_;
-  int grid_;
   const Place& place_;
   Random random_;
   std::vector<Box> boxes_;
 };
 
-void check(const Scene& scene) {
+void check(const Scene& scene, int grid) {
   if (scene.figures.empty() || scene.figures.size() > 2) {
     fail(Kind::invalid_argument, "a scene has one or two figures, this one {}",
          scene.figures.size());
@@ -228,17 +183,26 @@ void check(const Scene& scene) {
     fail(Kind::invalid_argument, "groups stand side by side: \"{}\" needs counts of 1",
          scene.relation);
   }
+  if (grid > 0 && counted && std::max(scene.figures[0].count, scene.figures[1].count) > 2) {
+    fail(Kind::invalid_argument, "on a grid there is room for two of a kind beside another thing");
+  }
 }
 
 }  // namespace
+
+bool hovers(const Scene& scene, const SpriteSet& sprites, int figure) {
+  const std::string& kind = sprites.kind(scene.figures[static_cast<std::size_t>(figure)].thing);
+  return place_named(scene.place).floating || kind == "flyer" || kind == "aircraft" ||
+         kind == "sky";
+}
 
 bool stand_side_by_side(const std::string& relation) {
   return relation == "left of" || relation == "right of" || relation == "next to";
 }
 
 std::vector<Box> lay_out(const Scene& scene, const SpriteSet& sprites, int grid) {
-  check(scene);
-  return Layout(scene, sprites, grid).boxes();
+  check(scene, grid);
+  return grid > 0 ? lay_out_on_grid(scene, sprites, grid) : Layout(scene, sprites).boxes();
 }
 
 std::string position_of(const std::vector<Box>& boxes, int figure) {

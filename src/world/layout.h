@@ -22,11 +22,12 @@ struct Box {
 };
 
 /// Boxes in drawing order, all within the picture. Follows from the scene alone, its layout seed
-/// included. With a grid (0: none) a thing fits into one of four squares, is never flipped, and
-/// bases and centres are whole cells of a picture of grid×grid: on an autoencoder's latents with
-/// such cells it is one of few patterns, wherever it stands. Throws invalid_argument for what is
+/// included. On a grid (0: none) as world/grid_layout.h says. Throws invalid_argument for what is
 /// not of the world.
 std::vector<Box> lay_out(const Scene& scene, const SpriteSet& sprites, int grid);
+
+/// It is in the air or in the water, and not on the ground.
+bool hovers(const Scene& scene, const SpriteSet& sprites, int figure);
 
 /// The relations in which figures may be groups: "left of", "right of", "next to".
 bool stand_side_by_side(const std::string& relation);

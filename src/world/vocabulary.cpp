@@ -37,8 +37,8 @@ void check(const Vocabulary& v, const fs::path& path) {
          path.string());
   }
   constexpr int coarsest = 16, finest = 64;
-  if (v.grid != 0 && (v.grid < coarsest || v.grid > finest || v.grid % 2 != 0)) {
-    fail(Kind::corrupt, "{}: \"grid\" is an even number from {} to {}, or 0 for none; got {}",
+  if (v.grid < 0 || v.grid > finest || v.grid % coarsest != 0) {
+    fail(Kind::corrupt, "{}: \"grid\" is a multiple of {} up to {}, or 0 for none; got {}",
          path.string(), coarsest, finest, v.grid);
   }
   const auto fits_a_small_sign = [](const std::string& word) {

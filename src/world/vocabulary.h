@@ -23,7 +23,7 @@ struct Vocabulary {
   /// Which combinations have a share that is held out: "colour" of a thing, "pair" of things,
   /// "count" of a thing, thing and "place", thing and "style", "word" and place.
   std::set<std::string> held_out;
-  /// Cells a side that things stand on (world/layout.h), an even number; 0: anywhere.
+  /// Cells a side that things stand on (world/grid_layout.h); 0: anywhere.
   int grid = 0;
 
   /// Throws not_found naming the worlds that there are, corrupt naming the file.

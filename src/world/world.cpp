@@ -122,6 +122,16 @@ void World::put_signs(Scene& scene, Random& random) const {
   }
 }
 
+/// On a grid there are two sizes; words need large signs.
+std::string World::size_of(const Scene& scene, Random& random) const {
+  const double size = random.uniform();
+  if (size < 0.68 || !scene.figures[0].text.empty()) {
+    return "large";
+  }
+  const bool medium = size < 0.92 || scene.figures.size() > 1;
+  return medium && vocabulary_->grid == 0 ? "medium" : "small";
+}
+
 Scene World::any_scene(Random& random) const {
   Scene scene;
   const bool pair = random.chance(0.45);
@@ -130,8 +140,9 @@ Scene World::any_scene(Random& random) const {
     scene.figures.push_back({random.pick(things()), "", 1});
     scene.relation = random.pick(vocabulary_->relations);
     if (stand_side_by_side(scene.relation) && random.chance(0.3)) {
-      scene.figures[0].count = 1 + random.below(3);
-      scene.figures[1].count = 1 + random.below(3);
+      const int most = vocabulary_->grid > 0 ? 2 : 3;
+      scene.figures[0].count = 1 + random.below(most);
+      scene.figures[1].count = 1 + random.below(most);
     }
   } else if (random.chance(0.3)) {
     scene.figures[0].count = 2 + random.below(3);
@@ -151,9 +162,7 @@ Scene World::any_scene(Random& random) const {
                     ? random.pick(places())
                     : random.pick(vocabulary_->usual_places(
                           scene.figures[0].thing, sprites_->kind(scene.figures[0].thing)));
-  const double size = random.uniform();
-  const bool lettered = !scene.figures[0].text.empty();
-  scene.size = size < 0.68 || lettered ? "large" : size < 0.92 || pair ? "medium" : "small";
+  scene.size = size_of(scene, random);
   scene.layout = random();
   if (!weather().empty() && place_named(scene.place).outdoors && random.chance(weather_share)) {
     scene.weather = random.pick(weather());

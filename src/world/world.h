@@ -80,6 +80,7 @@ class World {
  private:
   Scene any_scene(Random& random) const;
   void put_signs(Scene& scene, Random& random) const;
+  std::string size_of(const Scene& scene, Random& random) const;
 
   std::unique_ptr<const Vocabulary> vocabulary_;
   std::unique_ptr<const SpriteSet> sprites_;

@@ -59,7 +59,7 @@ Scene pair_of(const std::string& first, const std::string& relation, const std::
 TEST_CASE("the worlds are as large as they say") {
   const World small("small"), full("full");
   CHECK(small.things().size() == 64);
-  CHECK(small.styles().size() == 3);
+  CHECK(small.styles().size() == 2);
   CHECK(small.places().size() == 12);
   CHECK(full.things().size() >= 200);
   CHECK(full.styles().size() == 4);

@@ -1,0 +1,16 @@
+// Where a scene's figures are on the cells of an autoencoder: few places and two sizes, so that a
+// thing is one of few patterns of latents, and large ones, so that a small painter learns them.
+#pragma once
+
+#include <vector>
+
+#include "world/layout.h"
+
+namespace longhand {
+
+/// Things fit into a square of 10 sixteenths of the side where there is one of them (or of 7, where
+/// it is not large), of 7 where there are more; bases and centres are whole cells of grid×grid, a
+/// multiple of 16; nothing is flipped. Three and four of a kind stand in two rows.
+std::vector<Box> lay_out_on_grid(const Scene& scene, const SpriteSet& sprites, int grid);
+
+}  // namespace longhand
