@@ -64,10 +64,18 @@ class TruthMaker {
           least = distance;
         }
       }
-      mark(cell, least);
+      // The farther from a middle, the less of one; the cell that holds it is 1, below.
+      middle_at(cell) =
+          static_cast<float>(std::min(0.99, std::exp(-least * least / (2 * spread * spread))));
       if (least <= nearest_cells) {
         tell(scene.figures[static_cast<std::size_t>(nearest->figure)], *nearest, cell, x, y);
       }
+    }
+    for (const Box& box : boxes) {
+      const auto along = [&](double at) {
+        return std::clamp(static_cast<int>(at * side), 0, side - 1);
+      };
+      middle_at(along(box.base - box.height / 2) * side + along(box.centre)) = 1;
     }
     place_.push_back(index_in(config_.places, scene.place));
     weather_.push_back(index_in(config_.weather, scene.weather));
@@ -88,12 +96,8 @@ class TruthMaker {
   }
 
  private:
-  void mark(int cell, double distance) {
-    // The cell that holds a middle is a middle; the others are less of one the farther they are.
-    const double mark =
-        distance <= 0.5 ? 1 : std::exp(-distance * distance / (2 * spread * spread));
-    middle_.view({-1}).mutable_data_ptr<float>()[scenes_ * area() + cell] =
-        static_cast<float>(mark);
+  float& middle_at(int cell) {
+    return middle_.mutable_data_ptr<float>()[scenes_ * area() + cell];
   }
   void tell(const Figure& figure, const Box& box, int cell, double x, double y) {
     cells_.push_back(scenes_ * area() + cell);
