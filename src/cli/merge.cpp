@@ -32,7 +32,8 @@ std::function<int()> declare_merge(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
   app.add_option("shards", arguments->shards, "tables that --shard 0/n to n-1/n wrote, in order")
       ->required();
-  app.add_option("-o,--out", arguments->out, "a .jsonl, .csv, .tsv, .txt, .parquet or .tar file, or a folder")
+  app.add_option("-o,--out", arguments->out,
+                 "a .jsonl, .csv, .tsv, .txt, .parquet or .tar file, or a folder")
       ->required();
   app.footer(examples);
   return [arguments] { return merge(*arguments); };

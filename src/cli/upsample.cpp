@@ -55,13 +55,13 @@ constexpr const char* card =
 void check_resumed(const RowWriter& writer, PromptRows& rows, const Arguments& arguments,
                    const std::vector<std::string>& settings) {
   const bool text_only = fs::path(arguments.out).extension() == ".txt";
-  writer.check_existing("prompt, seed, model or template",
-                        [&](std::int64_t, const std::vector<std::string>& old) {
-                          const auto row = rows.next();
-                          return row && (text_only || (old[0] == row->prompt &&
-                                                       std::equal(settings.begin(), settings.end(),
-                                                                  old.begin() + 3)));
-                        });
+  writer.check_existing(
+      "prompt, seed, model or template", [&](std::int64_t, const std::vector<std::string>& old) {
+        const auto row = rows.next();
+        return row &&
+               (text_only || (old[0] == row->prompt &&
+                              std::equal(settings.begin(), settings.end(), old.begin() + 3)));
+      });
 }
 
 int upsample_table(const Upsampler& upsampler, const std::string& model,

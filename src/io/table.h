@@ -89,8 +89,8 @@ class RowWriter {
 
   /// How many rows were there when it was opened: what a resumed job skips.
   std::int64_t before() const { return before_; }
-  /// Those rows, their cells in the order of the writer's columns ("" where .txt lacks them): what a
-  /// resumed job checks. Read from the file again, so that a million need no memory; not to be
+  /// Those rows, their cells in the order of the writer's columns ("" where .txt lacks them): what
+  /// a resumed job checks. Read from the file again, so that a million need no memory; not to be
   /// called after finish().
   std::unique_ptr<RowReader> existing() const;
   /// Throws invalid_argument for the first of them for which `same(number from 0, cells)` does not

@@ -1,4 +1,5 @@
-// Trains the detector of scenes (models/scene_detector.h) on scenes alone, drawn anew at each step:
+// Trains the detector of scenes (models/scene_detector.h) on scenes alone, drawn anew at each step,
+// also those that are held out from all other training, since it judges just those:
 // a focal loss for where middles are (Zhou et al. 2019, equation 1), cross-entropies for what
 // stands there and for the whole, absolute differences for boxes.
 #include <cmath>
@@ -96,9 +97,7 @@ class TruthMaker {
   }
 
  private:
-  float& middle_at(int cell) {
-    return middle_.mutable_data_ptr<float>()[scenes_ * area() + cell];
-  }
+  float& middle_at(int cell) { return middle_.mutable_data_ptr<float>()[scenes_ * area() + cell]; }
   void tell(const Figure& figure, const Box& box, int cell, double x, double y) {
     cells_.push_back(scenes_ * area() + cell);
     thing_.push_back(index_in(config_.things, figure.thing));
@@ -168,7 +167,7 @@ class DetectorTraining {
     std::vector<Tensor> pictures;
     for (std::int64_t i = 0; i < part.count; ++i) {
       const std::int64_t number = step * recipe_.batch + part.first + i;
-      const Scene scene = numbered_scene(world_, recipe_.seed, number);
+      const Scene scene = scene_of(recipe_.seed, number);
       maker.add(scene);
       Random random({recipe_.seed, 2, static_cast<std::uint64_t>(number)});
       pictures.push_back(softened(picture_of(scene), random));
@@ -191,7 +190,7 @@ class DetectorTraining {
       std::vector<Scene> scenes;
       std::vector<Tensor> pictures;
       for (std::int64_t i = first; i < std::min(held_back, first + recipe_.batch); ++i) {
-        scenes.push_back(numbered_scene(world_, recipe_.seed + 1, i));
+        scenes.push_back(scene_of(recipe_.seed + 1, i));
         pictures.push_back(picture_of(scenes.back()));
       }
       const auto readings = detector_.read(as_input(pictures));
@@ -236,6 +235,10 @@ class DetectorTraining {
     return config;
   }
 
+  Scene scene_of(std::uint64_t seed, std::int64_t number) const {
+    Random random({seed, static_cast<std::uint64_t>(number)});
+    return world_.sample_with_held_out(random);
+  }
   Tensor picture_of(const Scene& scene) const {
     return picture_to_tensor(world_.draw(scene, recipe_.resolution));
   }

@@ -13,8 +13,8 @@ Scene numbered_scene(const World& world, std::uint64_t seed, std::int64_t index)
 
 /// Latents [count, channels, h, w] in bfloat16, scaled to unit variance, of scenes 0…count-1 of the
 /// recipe's world and seed. Kept in folder as shards of 1024; those that are there are not made
-/// again. Throws invalid_argument for a folder of another world, seed or resolution, corrupt for one
-/// of another autoencoder.
+/// again. Throws invalid_argument for a folder of another world, seed or resolution, corrupt for
+/// one of another autoencoder.
 at::Tensor kept_latents(const fs::path& folder, const Autoencoder& vae, const World& world,
                         const Recipe& recipe, std::int64_t count, at::ScalarType dtype);
 

@@ -8,10 +8,10 @@ namespace {
 
 // In sixteenths of the picture's side, as all lengths here until boxes() returns:
 constexpr double side = 16;
-constexpr double large = 10, usual = 7;                 // squares that things fit into
+constexpr double large = 10, usual = 7;                        // squares that things fit into
 constexpr int middle = 8, left_column = 4, right_column = 12;  // centres
-constexpr int back_row = 10, front_row = 16;            // bases of two rows on the ground
-constexpr int upper_row = 7, lower_row = 15;            // and of two in the air
+constexpr int back_row = 10, front_row = 16;                   // bases of two rows on the ground
+constexpr int upper_row = 7, lower_row = 15;                   // and of two in the air
 
 class GridLayout {
  public:
@@ -54,9 +54,8 @@ class GridLayout {
     const double height =
         std::max(2.0, std::floor(2 * square / std::max(1.0, aspect) / cell_)) * cell_ / 2;
     const double width = height * aspect;
-    boxes_.push_back({figure, whole(width / 2, centre, side - width / 2),
-                      whole(height, base, side), height, width,
-                      !hovers(scene_, sprites_, figure), false});
+    boxes_.push_back({figure, whole(width / 2, centre, side - width / 2), whole(height, base, side),
+                      height, width, !hovers(scene_, sprites_, figure), false});
     return boxes_.back();
   }
 
@@ -114,9 +113,8 @@ class GridLayout {
   void side_by_side() {
     const bool first_left =
         scene_.relation == "left of" || (scene_.relation != "right of" && random_.chance(0.5));
-    const double base = hovers(scene_, sprites_, 0) && hovers(scene_, sprites_, 1)
-                            ? in_the_air(usual)
-                            : ground();
+    const double base =
+        hovers(scene_, sprites_, 0) && hovers(scene_, sprites_, 1) ? in_the_air(usual) : ground();
     column(0, first_left ? left_column : right_column, base);
     column(1, first_left ? right_column : left_column, base);
   }

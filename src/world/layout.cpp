@@ -105,7 +105,7 @@ class Layout {
     }
     const double cell = std::min(height, 0.24);
     row(index, count / 2, centre, span * (count / 2) / 2, base - cell * 0.95, cell,
-         !place_.floating);
+        !place_.floating);
     row(index, count - count / 2, centre, span, base, cell, !place_.floating);
   }
 
@@ -116,9 +116,8 @@ class Layout {
     const double share = std::clamp(static_cast<double>(first) / (first + second), 0.4, 0.6);
     const double left_span = 0.94 * (first_left ? share : 1 - share), right_span = 0.94 - left_span;
     const double base = place_.floating ? 0.66 + jitter(0.04) : ground();
-    const double height = first + second == 2
-                              ? std::max(0.36, height_of(scene_.size) * 0.84)
-                              : 0.38;
+    const double height =
+        first + second == 2 ? std::max(0.36, height_of(scene_.size) * 0.84) : 0.38;
     group(first_left ? 0 : 1, edge + left_span / 2, left_span, base, height);
     group(first_left ? 1 : 0, 1 - edge - right_span / 2, right_span, base, height);
   }

@@ -172,13 +172,21 @@ Scene World::any_scene(Random& random) const {
 
 Scene World::sample(Random& random) const {
   for (;;) {
-    const Scene scene = any_scene(random);
+    if (Scene scene = sample_with_held_out(random); !held_out(scene)) {
+      return scene;
+    }
+  }
+}
+
+Scene World::sample_with_held_out(Random& random) const {
+  for (;;) {
+    Scene scene = any_scene(random);
     const bool distinct =
         scene.figures.size() == 1 || scene.figures[0].thing != scene.figures[1].thing;
     const bool unseen = std::ranges::any_of(scene.figures, [&](const Figure& figure) {
       return vocabulary_->avoid.contains({figure.colour, scene.place});
     });
-    if (distinct && !unseen && !held_out(scene)) {
+    if (distinct && !unseen) {
       return scene;
     }
   }

@@ -56,6 +56,9 @@ class World {
 
   /// A scene for training: never one that is held out.
   Scene sample(Random& random) const;
+  /// A scene of all that there are, for a judge, which must know what is held out as well as all
+  /// else.
+  Scene sample_with_held_out(Random& random) const;
   /// Combinations that are kept for testing, one in twenty of each kind that the world names: see
   /// Vocabulary::held_out.
   bool held_out(const Scene& scene) const;

@@ -201,8 +201,7 @@ TEST_CASE("a file that is not of this table is left as it is") {
     CHECK(read_file(scratch.folder / name) == text);
   }
   write(scratch.folder / "e.jsonl", "{\"Prompt\":\"a\",\"Capt");  // our own first row, cut off
-  CHECK(RowWriter(scratch.folder / "e.jsonl", columns, {.text_column = "Caption"})
-            .before() == 0);
+  CHECK(RowWriter(scratch.folder / "e.jsonl", columns, {.text_column = "Caption"}).before() == 0);
 }
 
 TEST_CASE("one run at a time writes a table") {
