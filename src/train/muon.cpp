@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "nn/dtype.h"
 #include "train/ranks.h"
 
 namespace longhand {
@@ -20,6 +21,12 @@ at::Tensor orthogonalised(const at::Tensor& matrices) {
   }
   const auto longer = static_cast<double>(std::max(matrices.size(1), matrices.size(2)));
   return (tall ? x.transpose(1, 2) : x) * (0.2 * std::sqrt(longer));
+}
+
+/// Where a processor does not multiply bfloat16, libtorch rounds within a product's sums: float32 is
+/// more exact there, and faster.
+at::ScalarType computed_in(at::ScalarType type) {
+  return type == at::kBFloat16 ? dtype_named("auto") : type;
 }
 
 /// What a matrix costs, but for a factor.
@@ -73,7 +80,7 @@ void orthogonalise(at::Tensor& flat, const std::vector<MatrixGroup>& groups) {
     if (rank == ranks::rank()) {
       at::Tensor own =
           flat.narrow(0, part.offset, count).view({part.count, part.rows, part.columns});
-      own.copy_(orthogonalised(own));
+      own.copy_(orthogonalised(own.to(computed_in(own.scalar_type()))));
     }
     std::fill(ends.begin() + rank, ends.end(), part.offset + count);
   }

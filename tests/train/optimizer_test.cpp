@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "core/error.h"
+#include "nn/dtype.h"
 #include "nn/weights.h"
 
 using namespace longhand;
@@ -143,8 +144,11 @@ void check_muon(at::ScalarType compute, const char* type, double tolerance) {
 }  // namespace
 
 TEST_CASE("Muon as torch's") {
-  // A step changes an element by about 0.002, in bfloat16: 2^-8 of that, and its sums' order.
-  check_muon(at::kBFloat16, "bfloat16", 5e-5);
+  // A step changes an element by about 0.002, in bfloat16: 2^-8 of that, and its sums' order. Where
+  // the processor does not multiply bfloat16, only what goes in and comes out is rounded to it.
+  const bool multiplies_bfloat16 = dtype_named("auto") == at::kBFloat16;
+  check_muon(at::kBFloat16, multiplies_bfloat16 ? "bfloat16" : "float32",
+             multiplies_bfloat16 ? 5e-5 : 1e-4);
   check_muon(at::kFloat, "float32", 1e-6);
 }
 
