@@ -118,17 +118,23 @@ class TruthMaker {
   std::vector<float> box_;
 };
 
-/// Painted pictures are softer than scenes, and noisier: half of the pictures are made so.
+/// Painted pictures are softer than scenes, mottled and noisier: three quarters are made so.
 Tensor softened(const Tensor& picture, Random& random) {
-  if (random.chance(0.5)) {
+  if (random.chance(0.25)) {
     return picture;
   }
-  const Tensor soft = at::upsample_nearest2d(at::avg_pool2d(picture.unsqueeze(0), {2, 2}),
-                                             {picture.size(1), picture.size(2)})
-                          .squeeze(0);
-  const Tensor noise =
-      at::randn(picture.sizes(), at::make_generator<at::CPUGeneratorImpl>(random()));
-  return at::lerp(picture, soft, random.uniform()) + noise * random.uniform(0, 0.08);
+  const auto noise = [&](at::IntArrayRef shape, double most) {
+    return at::randn(shape, at::make_generator<at::CPUGeneratorImpl>(random())) *
+           random.uniform(0, most);
+  };
+  const std::int64_t side = picture.size(2), cell = random.chance(0.5) ? 2 : 4;
+  const auto enlarged = [&](const Tensor& small) {
+    return at::upsample_bilinear2d(small, {side, side}, false).squeeze(0);
+  };
+  const Tensor soft = enlarged(at::avg_pool2d(picture.unsqueeze(0), {cell, cell}));
+  const Tensor mottles = enlarged(noise({1, 3, side / 4, side / 4}, 0.3));
+  const Tensor grain = noise(picture.sizes(), 0.08);
+  return at::lerp(picture, soft, random.uniform()) + mottles + grain;
 }
 
 /// Cross-entropy, summed over rows, for each picture.
