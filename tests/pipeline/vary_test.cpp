@@ -110,7 +110,11 @@ TEST_CASE("from a picture's noise, the embedded model paints the picture again")
     const double found =
         psnr(painter.paint(orders, options)[0], coded(painter.model(), picture, 5));
     MESSAGE("guidance ", guidance, ": ", found, " dB from what the autoencoder makes of it");
-    CHECK(found > 45);  // measured 62; 8 bits alone lose as much as 59
-    CHECK(orders[0].noise.std().item<double>() == doctest::Approx(1).epsilon(0.15));
+    CHECK(found > 45);  // measured 53 to 62; 8 bits alone lose as much as 59
+    // Guidance drives the noise that is found away from a normal one (Mokady et al. 2023, section
+    // 3.2): measured up to 1.4.
+    const double deviation = orders[0].noise.std().item<double>();
+    CHECK(deviation > 0.85);
+    CHECK(deviation < (guidance > 1 ? 1.6 : 1.15));
   }
 }
