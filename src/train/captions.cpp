@@ -31,7 +31,7 @@ Scene told_otherwise(const World& world, Scene scene, Random& random) {
       any.colour = random.pick(World::colours());
       break;
     case 2:
-      any.count = 1 + random.below(4);
+      any.count = 1 + random.below(count > 1 ? 2 : 4);  // on a grid two fit beside another thing
       break;
     case 3:
       scene.place = random.pick(world.places());
