@@ -10,7 +10,7 @@ namespace longhand {
 namespace {
 
 constexpr int stem = 4;                      // pixels a side of a patch
-constexpr double least_score = 0.15;         // of a middle
+constexpr double least_score = 0.35;         // of a middle
 constexpr double same_thing_overlap = 0.55;  // of two boxes: the surer one counts
 
 int count(const std::vector<std::string>& names) { return static_cast<int>(names.size()); }

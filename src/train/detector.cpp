@@ -1,7 +1,7 @@
 // Trains the detector of scenes (models/scene_detector.h) on scenes alone, drawn anew at each step,
-// also those that are held out from all other training, since it judges just those:
-// a focal loss for where middles are (Zhou et al. 2019, equation 1), cross-entropies for what
-// stands there and for the whole, absolute differences for boxes.
+// what is held out from all other training among them, since it judges just that: a focal loss for
+// where middles are (Zhou et al. 2019, equation 1), cross-entropies for what stands there and for
+// the whole, absolute differences for boxes.
 #include <cmath>
 
 #include "models/config.h"

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "world/arrangement.h"
+
 namespace longhand {
 namespace {
 
@@ -13,24 +15,13 @@ constexpr int middle = 8, left_column = 4, right_column = 12;  // centres
 constexpr int back_row = 10, front_row = 16;                   // bases of two rows on the ground
 constexpr int upper_row = 7, lower_row = 15;                   // and of two in the air
 
-class GridLayout {
+class GridLayout : public Arrangement {
  public:
   GridLayout(const Scene& scene, const SpriteSet& sprites, int grid)
-      : scene_(scene), sprites_(sprites), cell_(side / grid), random_({scene.layout, 1}) {}
+      : Arrangement(scene, sprites), cell_(side / grid) {}
 
   std::vector<Box> boxes() {
-    const std::string& relation = scene_.relation;
-    if (scene_.figures.size() == 1) {
-      scene_.figures[0].count == 1 ? one() : several();
-    } else if (relation == "on" || relation == "under") {
-      stacked(relation == "on" ? 0 : 1);
-    } else if (relation == "above" || relation == "below") {
-      apart(relation == "above" ? 0 : 1);
-    } else if (relation == "in front of" || relation == "behind") {
-      in_depth(relation == "in front of" ? 0 : 1);
-    } else {
-      side_by_side();
-    }
+    arrange();
     for (Box& box : boxes_) {
       for (double* length : {&box.centre, &box.base, &box.height, &box.width}) {
         *length /= side;
@@ -48,14 +39,13 @@ class GridLayout {
   }
 
   /// A figure's thing in a square, on the nearest whole cells that have it within the picture.
-  Box& put(int figure, double square, double centre, double base) {
-    const Figure& what = scene_.figures[static_cast<std::size_t>(figure)];
-    const double aspect = sprites_.aspect(what.thing, scene_.style);
+  Box& put(int index, double square, double centre, double base) {
+    const double aspect = sprites_.aspect(figure(index).thing, scene_.style);
     const double height =
         std::max(2.0, std::floor(2 * square / std::max(1.0, aspect) / cell_)) * cell_ / 2;
     const double width = height * aspect;
-    boxes_.push_back({figure, whole(width / 2, centre, side - width / 2), whole(height, base, side),
-                      height, width, !hovers(scene_, sprites_, figure), false});
+    boxes_.push_back({index, whole(width / 2, centre, side - width / 2), whole(height, base, side),
+                      height, width, !hovers(index), false});
     return boxes_.back();
   }
 
@@ -63,6 +53,8 @@ class GridLayout {
 
   /// The base of a thing whose middle is about the picture's.
   double in_the_air(double height) { return middle + height / 2 + random_.uniform(-1, 0.5); }
+
+  void one_figure() override { figure(0).count == 1 ? one() : several(); }
 
   void one() {
     Box& box = put(0, scene_.size == "large" ? large : usual, middle, ground());
@@ -79,8 +71,8 @@ class GridLayout {
 
   /// Two side by side; three and four in two rows, those behind first.
   void several() {
-    const int count = scene_.figures[0].count;
-    const bool hover = hovers(scene_, sprites_, 0);
+    const int count = figure(0).count;
+    const bool hover = hovers(0);
     if (count == 2) {
       row(2, hover ? in_the_air(usual) : ground());
       return;
@@ -100,40 +92,33 @@ class GridLayout {
   }
 
   /// One or two of a figure, one behind the other, at one side.
-  void column(int figure, double centre, double base) {
-    if (scene_.figures[static_cast<std::size_t>(figure)].count == 1) {
-      put(figure, usual, centre, base);
+  void column(int index, double centre, double base) {
+    if (figure(index).count == 1) {
+      put(index, usual, centre, base);
       return;
     }
-    const bool hover = hovers(scene_, sprites_, figure);
-    put(figure, usual, centre, hover ? upper_row : back_row);
-    put(figure, usual, centre, hover ? lower_row : front_row);
+    put(index, usual, centre, hovers(index) ? upper_row : back_row);
+    put(index, usual, centre, hovers(index) ? lower_row : front_row);
   }
 
-  void side_by_side() {
-    const bool first_left =
-        scene_.relation == "left of" || (scene_.relation != "right of" && random_.chance(0.5));
-    const double base =
-        hovers(scene_, sprites_, 0) && hovers(scene_, sprites_, 1) ? in_the_air(usual) : ground();
+  void side_by_side() override {
+    const bool first_left = first_is_left();
+    const double base = hovers(0) && hovers(1) ? in_the_air(usual) : ground();
     column(0, first_left ? left_column : right_column, base);
     column(1, first_left ? right_column : left_column, base);
   }
 
   double about_the_middle() { return middle + random_.below(3) - 1; }
 
-  /// One figure resting on the other.
-  void stacked(int upper) {
+  void stacked(int upper) override {
     const double centre = about_the_middle();
     const Box below = put(1 - upper, usual, centre, front_row);
-    const Figure& lower = scene_.figures[static_cast<std::size_t>(1 - upper)];
-    const double rest = std::min(0.45, sprites_.rest(lower.thing, scene_.style));
     // It rather sinks in a little than floats above.
-    Box& above = put(upper, usual, centre, (below.top() + rest * below.height) + 0.5);
+    Box& above = put(upper, usual, centre, below.top() + rest_on(1 - upper) * below.height + 0.5);
     above.shadow = false;
   }
 
-  /// One figure well above the other, a gap between them.
-  void apart(int upper) {
+  void apart(int upper) override {
     const double centre = about_the_middle();
     const Box below = put(1 - upper, usual, centre, front_row);
     Box& above = put(upper, usual, centre, 0);
@@ -141,8 +126,7 @@ class GridLayout {
     above.shadow = false;
   }
 
-  /// The nearer figure lower and smaller, over a part of the farther one.
-  void in_depth(int front) {
+  void in_depth(int front) override {
     const double to_the = random_.chance(0.5) ? 1 : -1;
     const Box far = put(1 - front, large, middle - to_the, random_.chance(0.5) ? 12 : 13);
     Box& near = put(front, usual, 0, front_row);
@@ -150,11 +134,7 @@ class GridLayout {
                         side - near.width / 2);
   }
 
-  const Scene& scene_;
-  const SpriteSet& sprites_;
   double cell_;
-  Random random_;
-  std::vector<Box> boxes_;
 };
 
 }  // namespace

@@ -8,9 +8,9 @@
 
 namespace longhand {
 
-/// Things fit into a square of 10 sixteenths of the side where there is one of them (or of 7, where
-/// it is not large), of 7 where there are more; bases and centres are whole cells of grid×grid, a
-/// multiple of 16; nothing is flipped. Three and four of a kind stand in two rows.
+/// Things fit into a square of 7 sixteenths of the side, or of 10: one that is large and alone, and
+/// the farther of two in depth. Bases and centres are whole cells of grid×grid, a multiple of 16;
+/// nothing is flipped. Three and four of a kind stand in two rows.
 std::vector<Box> lay_out_on_grid(const Scene& scene, const SpriteSet& sprites, int grid);
 
 }  // namespace longhand

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "world/arrangement.h"
 #include "world/grid_layout.h"
 #include "world/places.h"
 
@@ -16,27 +17,13 @@ double height_of(const std::string& size) {
   return size == "large" ? 0.64 : size == "medium" ? 0.42 : 0.25;
 }
 
-class Layout {
+class Layout : public Arrangement {
  public:
   Layout(const Scene& scene, const SpriteSet& sprites)
-      : scene_(scene),
-        sprites_(sprites),
-        place_(place_named(scene.place)),
-        random_({scene.layout, 1}) {}
+      : Arrangement(scene, sprites), place_(place_named(scene.place)) {}
 
   std::vector<Box> boxes() {
-    const std::string& relation = scene_.relation;
-    if (scene_.figures.size() == 1) {
-      one_figure();
-    } else if (relation == "on" || relation == "under") {
-      stacked(relation == "on" ? 0 : 1);
-    } else if (relation == "above" || relation == "below") {
-      apart(relation == "above" ? 0 : 1);
-    } else if (relation == "in front of" || relation == "behind") {
-      in_depth(relation == "in front of" ? 0 : 1);
-    } else {
-      side_by_side();
-    }
+    arrange();
     for (Box& box : boxes_) {
       box.flipped = random_.chance(0.3) && figure(box.figure).text.empty();
       box.centre = std::clamp(box.centre, edge + box.width / 2, 1 - edge - box.width / 2);
@@ -46,8 +33,6 @@ class Layout {
   }
 
  private:
-  const Figure& figure(int index) const { return scene_.figures[static_cast<std::size_t>(index)]; }
-
   /// A figure's thing as large as both limits let it be.
   Box& put(int index, double centre, double base, double height, double width, bool shadow) {
     const double aspect = sprites_.aspect(figure(index).thing, scene_.style);
@@ -55,8 +40,6 @@ class Layout {
     boxes_.push_back({index, centre, base, fitting, fitting * aspect, shadow, false});
     return boxes_.back();
   }
-
-  bool hovers(int index) const { return longhand::hovers(scene_, sprites_, index); }
 
   double ground() { return random_.uniform(0.86, 0.93); }
   double jitter(double reach) { return random_.uniform(-reach, reach); }
@@ -70,7 +53,7 @@ class Layout {
     }
   }
 
-  void one_figure() {
+  void one_figure() override {
     const int count = figure(0).count;
     const double height = height_of(scene_.size);
     const bool hover = hovers(0);
@@ -109,10 +92,9 @@ class Layout {
     row(index, count - count / 2, centre, span, base, cell, !place_.floating);
   }
 
-  void side_by_side() {
+  void side_by_side() override {
     const int first = figure(0).count, second = figure(1).count;
-    const bool first_left =
-        scene_.relation == "left of" || (scene_.relation != "right of" && random_.chance(0.5));
+    const bool first_left = first_is_left();
     const double share = std::clamp(static_cast<double>(first) / (first + second), 0.4, 0.6);
     const double left_span = 0.94 * (first_left ? share : 1 - share), right_span = 0.94 - left_span;
     const double base = place_.floating ? 0.66 + jitter(0.04) : ground();
@@ -122,18 +104,14 @@ class Layout {
     group(first_left ? 1 : 0, 1 - edge - right_span / 2, right_span, base, height);
   }
 
-  /// One figure resting on the other.
-  void stacked(int upper) {
+  void stacked(int upper) override {
     const double x = 0.5 + jitter(0.06);
     const Box below = put(1 - upper, x, ground() + 0.02, 0.46, 0.72, !place_.floating);
-    const Figure& lower = figure(1 - upper);
-    const double rest = std::min(0.45, sprites_.rest(lower.thing, scene_.style));
-    const double base = below.top() + rest * below.height + 0.02;
+    const double base = below.top() + rest_on(1 - upper) * below.height + 0.02;
     put(upper, x + jitter(0.02), base, std::min(0.42, base - edge), 0.56, false);
   }
 
-  /// One figure well above the other, a gap between them.
-  void apart(int upper) {
+  void apart(int upper) override {
     const double x = 0.5 + jitter(0.06);
     const Box below = put(1 - upper, x, ground() + 0.02, 0.40, 0.62, !place_.floating);
     const double room = below.top() - edge;
@@ -142,7 +120,7 @@ class Layout {
   }
 
   /// The nearer figure lower, smaller than the farther one's height, and over a part of it.
-  void in_depth(int front) {
+  void in_depth(int front) override {
     const double side = random_.chance(0.5) ? 1 : -1;
     const double base = random_.uniform(0.76, 0.80);
     const Box far = put(1 - front, 0.5 - side * 0.08, base, 0.60, 0.70, !place_.floating);
@@ -150,11 +128,7 @@ class Layout {
     near.centre = far.centre + side * (far.width * 0.30 + near.width * 0.25);
   }
 
-  const Scene& scene_;
-  const SpriteSet& sprites_;
   const Place& place_;
-  Random random_;
-  std::vector<Box> boxes_;
 };
 
 void check(const Scene& scene, int grid) {

@@ -111,8 +111,8 @@ TEST_CASE("from a picture's noise, the embedded model paints the picture again")
         psnr(painter.paint(orders, options)[0], coded(painter.model(), picture, 5));
     MESSAGE("guidance ", guidance, ": ", found, " dB from what the autoencoder makes of it");
     CHECK(found > 45);  // measured 53 to 62; 8 bits alone lose as much as 59
-    // Guidance drives the noise that is found away from a normal one (Mokady et al. 2023, section
-    // 3.2), and what was painted under guidance is itself off: measured 1.17, and 1.40 under 3.
+    // Guidance drives the noise that is found away from a normal one (Mokady et al. 2023), and what
+    // was painted under guidance is itself off: measured 1.17, and 1.40 under 3.
     const double deviation = orders[0].noise.std().item<double>();
     CHECK(deviation > 0.85);
     CHECK(deviation < (guidance > 1 ? 1.6 : 1.3));

@@ -260,6 +260,19 @@ TEST_CASE("about one in twenty combinations is held out, whichever figure is fir
   CHECK(held < all * 0.06);
 }
 
+TEST_CASE("a judge is shown what is held out as well") {
+  const World world("small");
+  int held = 0;
+  for (std::uint64_t i = 0; i < 2000; ++i) {
+    Random random({17, i});
+    const Scene scene = world.sample_with_held_out(random);
+    held += world.held_out(scene);
+    CHECK_FALSE(world.boxes(scene).empty());
+  }
+  CHECK(held > 200);
+  CHECK(held < 1000);
+}
+
 TEST_CASE("counts, places, styles and words are held out too") {
   const World full("full");
   const auto scene = [](const std::string& thing, int count, const std::string& place,
@@ -422,15 +435,19 @@ TEST_CASE("boxes are where the relation says") {
 TEST_CASE("on a grid a thing of one size lies the same on an autoencoder's cells") {
   const World world("small");
   const auto whole = [](double cells) { return std::abs(cells - std::round(cells)) < 1e-6; };
-  for (std::uint64_t i = 0; i < 1000; ++i) {
-    Random random({13, i});
-    for (const Box& box : world.boxes(world.sample(random))) {
-      CHECK(whole(box.base * 16));
-      CHECK(whole(box.centre * 16));
-      CHECK(whole(box.height * 32));
-      const double extent = std::max(box.height, box.width) * 16;
-      const bool of_a_square = (extent > 9 && extent <= 10) || (extent > 6 && extent <= 7);
-      CHECK_MESSAGE(of_a_square, extent);
+  for (const int grid : {16, 32}) {
+    for (std::uint64_t i = 0; i < 1000; ++i) {
+      Random random({13, i});
+      for (const Box& box : lay_out(world.sample(random), world.sprites(), grid)) {
+        CHECK(whole(box.base * grid));
+        CHECK(whole(box.centre * grid));
+        CHECK(whole(box.height * 2 * grid));
+        CHECK(std::min(box.left(), box.top()) > -1e-9);
+        CHECK(std::max(box.right(), box.base) < 1 + 1e-9);
+        const double extent = std::max(box.height, box.width) * 16;
+        const bool of_a_square = (extent > 9 && extent <= 10) || (extent > 6 && extent <= 7);
+        CHECK_MESSAGE(of_a_square, extent);
+      }
     }
   }
 }
