@@ -12,110 +12,20 @@
 #include "train/learning.h"
 #include "train/ranks.h"
 #include "train/recipe.h"
-#include "world/layout.h"
+#include "train/scene_truth.h"
 
 namespace longhand {
 namespace {
 
 using at::Tensor;
 
-constexpr double spread = 0.8;           // of a middle's mark, in cells: a standard deviation
-constexpr double nearest_cells = 1.0;    // cells so near to a middle say what stands there
 constexpr double first_share = 0.1;      // of cells that an untrained network takes for a middle
 constexpr double box_weight = 5;         // boxes are measured in shares of a picture
 constexpr std::int64_t held_back = 512;  // scenes of another seed, for the review
 
-/// What is true of a batch.
-struct Truth {
-  Tensor middle;                 // [batch, side, side]: 1 at middles, less beside them
-  Tensor cells;                  // [n] of batch·side·side: those that say what is there
-  Tensor thing, colour, word;    // [n]
-  Tensor box;                    // [n, 4], as SceneMaps::box
-  Tensor place, weather, style;  // [batch]
-};
-
 struct Batch {
   Tensor pictures;  // [batch, 3, size, size]
-  Truth truth;
-};
-
-std::int64_t index_in(const std::vector<std::string>& names, const std::string& name) {
-  return std::ranges::find(names, name) - names.begin();  // the last answer for none
-}
-
-/// Marks a batch's truth, scene by scene.
-class TruthMaker {
- public:
-  TruthMaker(const SceneDetectorConfig& config, const World& world, std::int64_t count)
-      : config_(config),
-        world_(world),
-        middle_(at::zeros({count, config.side(), config.side()}, at::kFloat)) {}
-
-  void add(const Scene& scene) {
-    const int side = config_.side();
-    const std::vector<Box> boxes = world_.boxes(scene);
-    for (int cell = 0; cell < side * side; ++cell) {
-      const double x = (cell % side + 0.5) / side, y = (cell / side + 0.5) / side;
-      const Box* nearest = nullptr;
-      double least = 1e9;
-      for (const Box& box : boxes) {
-        const double distance = std::hypot(box.centre - x, box.base - box.height / 2 - y) * side;
-        if (distance <= least) {  // of equally near ones, the one in front
-          nearest = &box;
-          least = distance;
-        }
-      }
-      // The farther from a middle, the less of one; the cell that holds it is 1, below.
-      middle_at(cell) =
-          static_cast<float>(std::min(0.99, std::exp(-least * least / (2 * spread * spread))));
-      if (least <= nearest_cells) {
-        tell(scene.figures[static_cast<std::size_t>(nearest->figure)], *nearest, cell, x, y);
-      }
-    }
-    for (const Box& box : boxes) {
-      const auto along = [&](double at) {
-        return std::clamp(static_cast<int>(at * side), 0, side - 1);
-      };
-      middle_at(along(box.base - box.height / 2) * side + along(box.centre)) = 1;
-    }
-    place_.push_back(index_in(config_.places, scene.place));
-    weather_.push_back(index_in(config_.weather, scene.weather));
-    style_.push_back(index_in(config_.styles, scene.style));
-    ++scenes_;
-  }
-
-  Truth truth() const {
-    return {middle_,
-            at::tensor(cells_, at::kLong),
-            at::tensor(thing_, at::kLong),
-            at::tensor(colour_, at::kLong),
-            at::tensor(word_, at::kLong),
-            at::tensor(box_, at::kFloat).view({-1, 4}),
-            at::tensor(place_, at::kLong),
-            at::tensor(weather_, at::kLong),
-            at::tensor(style_, at::kLong)};
-  }
-
- private:
-  float& middle_at(int cell) { return middle_.mutable_data_ptr<float>()[scenes_ * area() + cell]; }
-  void tell(const Figure& figure, const Box& box, int cell, double x, double y) {
-    cells_.push_back(scenes_ * area() + cell);
-    thing_.push_back(index_in(config_.things, figure.thing));
-    colour_.push_back(index_in(config_.colours, figure.colour));
-    word_.push_back(index_in(config_.words, figure.text));
-    const double middle = box.base - box.height / 2;
-    for (const double number : {box.centre - x, middle - y, box.width, box.height}) {
-      box_.push_back(static_cast<float>(number));
-    }
-  }
-  std::int64_t area() const { return std::int64_t{config_.side()} * config_.side(); }
-
-  const SceneDetectorConfig& config_;
-  const World& world_;
-  Tensor middle_;
-  std::int64_t scenes_ = 0;
-  std::vector<std::int64_t> cells_, thing_, colour_, word_, place_, weather_, style_;
-  std::vector<float> box_;
+  SceneTruth truth;
 };
 
 /// Painted pictures are softer than scenes, mottled and noisier: three quarters are made so.
@@ -169,7 +79,7 @@ class DetectorTraining {
   /// This rank's part of a step's scenes.
   Batch batch(std::int64_t step) const {
     const ranks::Part part = ranks::part_of(recipe_.batch);
-    TruthMaker maker(config_, world_, part.count);
+    SceneTruthMaker maker(config_, world_, part.count);
     std::vector<Tensor> pictures;
     for (std::int64_t i = 0; i < part.count; ++i) {
       const std::int64_t number = step * recipe_.batch + part.first + i;
@@ -254,7 +164,7 @@ class DetectorTraining {
 
   Tensor loss_of(const Batch& batch) const {
     const SceneMaps maps = detector_.forward(batch.pictures);
-    const Truth& truth = batch.truth;
+    const SceneTruth& truth = batch.truth;
     const std::int64_t pictures = batch.pictures.size(0);
     const auto there = [&](const Tensor& map) {
       return map.permute({0, 2, 3, 1}).flatten(0, 2).index_select(0, truth.cells);

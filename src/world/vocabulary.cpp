@@ -41,6 +41,12 @@ void check(const Vocabulary& v, const fs::path& path) {
     fail(Kind::corrupt, "{}: \"grid\" is a multiple of {} up to {}, or 0 for none; got {}",
          path.string(), coarsest, finest, v.grid);
   }
+  for (const double share : {v.sign_share, v.coloured_share}) {
+    if (!(share >= 0 && share <= 1)) {
+      fail(Kind::corrupt, "{}: \"sign_share\" and \"coloured_share\" lie within 0 and 1; got {}",
+           path.string(), share);
+    }
+  }
   const auto fits_a_small_sign = [](const std::string& word) {
     return word.size() <= Vocabulary::short_word;
   };
@@ -69,6 +75,8 @@ Vocabulary Vocabulary::load(const std::string& world) {
     json.at("avoid").get_to(v.avoid);
     json.at("held_out").get_to(v.held_out);
     v.grid = json.value("grid", 0);
+    v.sign_share = json.value("sign_share", v.sign_share);
+    v.coloured_share = json.value("coloured_share", v.coloured_share);
     v.relations = repeated(json.at("relations"));
     for (const auto& [name, places] : json.at("usual_places").items()) {
       v.usual_places_[name] = repeated(places);

@@ -25,6 +25,9 @@ struct Vocabulary {
   std::set<std::string> held_out;
   /// Cells a side that things stand on (world/grid_layout.h); 0: anywhere.
   int grid = 0;
+  /// Of all scenes: those whose first or second thing is made a sign (of words), and those whose
+  /// things are all in colours of the scene's own choice.
+  double sign_share = 0.09, coloured_share = 0.45;
 
   /// Throws not_found naming the worlds that there are, corrupt naming the file.
   static Vocabulary load(const std::string& world);

@@ -15,7 +15,7 @@ namespace longhand {
 namespace {
 
 const std::string sign = "sign";  // the thing that bears words
-constexpr double sign_share = 0.09, weather_share = 0.3;
+constexpr double weather_share = 0.3;
 
 /// FNV-1a: the same on every machine, unlike std::hash.
 std::uint32_t stable_hash(const std::string& text) {
@@ -111,7 +111,7 @@ void World::put_signs(Scene& scene, Random& random) const {
     return;
   }
   const int figures = static_cast<int>(scene.figures.size());
-  if (random.chance(sign_share)) {
+  if (random.chance(vocabulary_->sign_share)) {
     scene.figures[static_cast<std::size_t>(random.below(figures))].thing = sign;
   }
   for (Figure& figure : scene.figures) {
@@ -148,7 +148,7 @@ Scene World::any_scene(Random& random) const {
     scene.figures[0].count = 2 + random.below(3);
   }
   put_signs(scene, random);
-  const bool coloured = random.chance(0.45);
+  const bool coloured = random.chance(vocabulary_->coloured_share);
   for (Figure& figure : scene.figures) {
     if (coloured || random.chance(0.05)) {
       figure.colour = random.pick(colours());

@@ -487,6 +487,27 @@ TEST_CASE("a scene is drawn the same from its graph, at any size") {
   }
 }
 
+TEST_CASE("a world says how often it shows signs and colours") {
+  const auto shares = [](const char* name) {
+    const World world(name);
+    double signs = 0, coloured = 0;
+    constexpr int count = 2000;
+    for (std::uint64_t i = 0; i < count; ++i) {
+      Random random({11, i});
+      const Scene scene = world.sample(random);
+      signs += std::ranges::any_of(scene.figures, [](const Figure& f) { return !f.text.empty(); });
+      coloured +=
+          std::ranges::all_of(scene.figures, [](const Figure& f) { return !f.colour.empty(); });
+    }
+    return std::pair(signs / count, coloured / count);
+  };
+  const auto [small_signs, small_coloured] = shares("small");
+  const auto [full_signs, full_coloured] = shares("full");
+  CHECK(small_signs == doctest::Approx(0.22).epsilon(0.15));  // 0.2, and one thing of 64
+  CHECK(full_signs == doctest::Approx(0.09).epsilon(0.25));
+  CHECK(small_coloured > full_coloured + 0.08);
+}
+
 TEST_CASE("what is not of the world is said, not drawn") {
   const World world;
   const auto refused = [&](Scene scene) { CHECK_THROWS_AS(world.draw(scene, 32), Error); };
