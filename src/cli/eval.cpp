@@ -6,6 +6,7 @@
 #include "cli/painting.h"
 #include "core/interrupt.h"
 #include "core/progress.h"
+#include "eval/caption_study.h"
 #include "eval/curves.h"
 #include "eval/drawings_study.h"
 #include "eval/evaluation.h"
@@ -29,10 +30,11 @@ constexpr const char* examples = R"(Examples:
   longhand eval --study sdedit --out sdedit                 # realism against faithfulness over t0
   longhand eval --study compositing --out pasted            # the same for things pasted into scenes
   longhand eval --study variations --guidance 2 --out varied   # what vary keeps, over ddim's eta
+  longhand eval --study captions --limit 200 --out captions # what the captioner tells of scenes
   longhand eval --study drawings --drawings runs/out/openclipart/drawings.jsonl --out drawings
   longhand eval --study curves alt-64000 alt-128000 mix-64000 mix-128000 --out curves
 OUT then holds report.html, images/, data/*.parquet and rows.jsonl, and stopped at any moment, the same command goes on. The
-studies begin anew where they are stopped, and leave sdedit.html (sdedit and compositing) or drawings.html with images/;
+studies begin anew where they are stopped, and leave sdedit.html (sdedit and compositing), captions.html or drawings.html with images/;
 variations.md and variations.png; curves.html and curves.md, of what evaluations of painters left in folders called PAINTER-PICTURES.)";
 
 struct Arguments {
@@ -211,6 +213,33 @@ int run_variations(const Arguments& arguments) {
   return 0;
 }
 
+/// Writes pictures into a folder, for the page that lies there.
+std::function<std::string(int, const Image&)> keeping_in(const fs::path& folder) {
+  return [folder](int number, const Image& picture) {
+    std::string path = fmt::format("images/{:04}.png", number);
+    write_file_atomically(folder / path, encode_png(picture));
+    return path;
+  };
+}
+
+int run_captions(const Arguments& arguments) {
+  const World world(judge_of(arguments).world());
+  const fs::path model = resolve_model(arguments.request.model);
+  const Captioner captioner(model, arguments.request.dtype);
+  const CaptionStudyOptions options{.scenes = arguments.limit,
+                                    .seed = arguments.request.seed.value_or(0)};
+  const fs::path folder = arguments.out;
+  claim_folder(folder / "study.json",
+               nlohmann::json{{"study", arguments.study}, {"seed", options.seed}}.dump());
+  const auto scenes = captioned_scenes(world, captioner, options, keeping_in(folder));
+  const ReportHead head{arguments.request.model, "descriptive captions"};
+  const std::string table = captions_table(scenes);
+  write_file_atomically(folder / "captions.html", captions_html(head, scenes));
+  write_file_atomically(folder / "captions.md", fmt::format("{}\n\n{}", head.model, table));
+  fmt::print("{}{}\n", table, (fs::absolute(folder) / "captions.html").string());
+  return 0;
+}
+
 /// Those of a table that are never trained on.
 std::vector<Drawing> held_back_drawings(const Arguments& arguments) {
   if (arguments.drawings.empty()) {
@@ -237,12 +266,8 @@ int run_drawings(const Arguments& arguments) {
   const CaptionOptions options{.kind = "alt", .seed = arguments.request.seed.value_or(0)};
   const fs::path folder = arguments.out;
   claim_folder(folder / "study.json", nlohmann::json{{"study", arguments.study}}.dump());
-  const auto keep = [&](int number, const Image& picture) {
-    std::string path = fmt::format("images/{:04}.png", number);
-    write_file_atomically(folder / path, encode_png(picture));
-    return path;
-  };
-  const auto judged = judged_drawings(painter.model(), captioner, drawings, options, keep);
+  const auto judged =
+      judged_drawings(painter.model(), captioner, drawings, options, keeping_in(folder));
   const ReportHead head{arguments.request.model, "captions of the kind alt"};
   write_file_atomically(folder / "drawings.html", drawings_html(head, judged));
   fmt::print("{}{}\n", drawings_table(judged), (fs::absolute(folder) / "drawings.html").string());
@@ -346,10 +371,11 @@ std::function<int()> declare_eval(CLI::App& app) {
                  "prompts: are they followed; sdedit: strokes of scenes, edited at ten strengths; "
                  "compositing: scenes into which a thing is pasted, edited alike; "
                  "variations: scenes painted anew from their embeddings; "
+                 "captions: what the captioner tells of scenes; "
                  "drawings: people's own, captioned beside their titles; "
                  "curves: evaluations of painters over their training")
       ->check(
-          CLI::IsMember({"prompts", "sdedit", "compositing", "variations", "drawings", "curves"}))
+          CLI::IsMember({"prompts", "sdedit", "compositing", "variations", "captions", "drawings", "curves"}))
       ->capture_default_str();
   app.add_option("--task", arguments->tasks,
                  fmt::format("a task, as often as there are: {} (default: all)",
@@ -362,7 +388,7 @@ std::function<int()> declare_eval(CLI::App& app) {
          "first four)")
       ->check(CLI::IsMember(trial_kinds()));
   app.add_option("--limit", arguments->limit,
-                 "prompts of each task; scenes that are edited; drawings")
+                 "prompts of each task; scenes that are edited or captioned; drawings")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
   app.add_option("--batch", arguments->batch, "pictures painted at once")
@@ -380,6 +406,7 @@ std::function<int()> declare_eval(CLI::App& app) {
   return [arguments] {
     return arguments->study == "prompts"      ? run_prompts(*arguments)
            : arguments->study == "curves"     ? run_curves(*arguments)
+           : arguments->study == "captions"   ? run_captions(*arguments)
            : arguments->study == "drawings"   ? run_drawings(*arguments)
            : arguments->study == "variations" ? run_variations(*arguments)
                                               : run_sdedit(*arguments);

@@ -168,4 +168,9 @@ Share share_of(int right, int all) {
   return {p, std::max(0.0, middle - reach), std::min(1.0, middle + reach)};
 }
 
+std::string text_of(const Share& share) {
+  return fmt::format("{:.1f} % ({:.0f}–{:.0f})", 100 * share.share, 100 * share.low,
+                     100 * share.high);
+}
+
 }  // namespace longhand

@@ -84,5 +84,7 @@ struct Share {
   double share, low, high;
 };
 Share share_of(int right, int all);
+/// "61.2 % (57–65)".
+std::string text_of(const Share& share);
 
 }  // namespace longhand

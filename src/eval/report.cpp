@@ -182,9 +182,7 @@ std::string report_table(const std::vector<ReportRow>& rows) {
   for (const std::string& task : groups_of(rows)) {
     text += fmt::format("\n{:20}", title(task));
     for (const std::string& kind : kinds) {
-      const Share found = share(rows, task, kind);
-      text += fmt::format("{:>22}", fmt::format("{:.1f} % ({:.0f}–{:.0f})", 100 * found.share,
-                                                100 * found.low, 100 * found.high));
+      text += fmt::format("{:>22}", text_of(share(rows, task, kind)));
     }
   }
   text += "\n" + std::string(clip_row(rows).empty() ? "" : fmt::format("{:20}", "CLIP score"));

@@ -91,10 +91,6 @@ std::vector<VariationPoint> variation_study(const SceneJudge& judge, const Paint
 }
 
 std::string variation_table(const std::vector<VariationPoint>& points) {
-  const auto text = [](const Share& share) {
-    return fmt::format("{:.1f} % ({:.0f}–{:.0f})", 100 * share.share, 100 * share.low,
-                       100 * share.high);
-  };
   std::string table =
       "| painted from | keep the subject | keep all things and their colours | likeness in CLIP | "
       "difference of pixels |\n|---|---|---|---|---|\n";
@@ -102,7 +98,7 @@ std::string variation_table(const std::vector<VariationPoint>& points) {
     table += fmt::format(
         "| {} | {} | {} | {:.1f} | {:.3f} |\n",
         point.eta ? fmt::format("the picture's own noise, η {:g}", *point.eta) : "noise alone",
-        text(point.subject), text(point.things), point.likeness, point.difference);
+        text_of(point.subject), text_of(point.things), point.likeness, point.difference);
   }
   return table;
 }

@@ -79,6 +79,17 @@ class Evaluation(Case):
         self.assertEqual(Image.open(self.out / "variations.png").height // 128, 3)
         self.refused(2, "ddim backwards", "eval", "--study", "variations", "--out", self.out, "--scheduler", "euler")
 
+    def test_captions(self):
+        said = self.longhand("eval", "--study", "captions", "--out", self.out, "--limit", 3).stdout
+        table = (self.out / "captions.md").read_text()
+        self.assertIn(table.splitlines()[-1], said)
+        rows = dict(line.split("|")[1:3] for line in table.splitlines() if line.startswith("| ") and "told of" not in line)
+        self.assertEqual([name.strip() for name in rows][:2], ["things", "colours"])
+        page = (self.out / "captions.html").read_text()
+        shown = re.findall(r'<img src="([^"]+)"', page)
+        self.assertEqual(len(shown), 6)  # three new scenes, three of what is held out
+        self.assertTrue(all(Image.open(self.out / path).size == (128, 128) for path in shown))
+
     def test_refused(self):
         self.refused(2, "no task", "eval", "--out", self.out, *self.flags, "--task", "juggling")
         self.refused(2, "kind", "eval", "--out", self.out, *self.flags, "--kind", "dreamt")

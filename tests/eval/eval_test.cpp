@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "eval/caption_study.h"
 #include "eval/curves.h"
 #include "eval/evaluation.h"
 #include "eval/report.h"
@@ -196,4 +197,39 @@ TEST_CASE("curves: a painter's last evaluation is what the table has") {
   CHECK(html.find("short: CLIP score") != std::string::npos);
   CHECK(html.find("<img src=\"images/0.png\"") != std::string::npos);
   CHECK_THROWS_AS(PainterEvaluation::read("no_number"), Error);
+}
+
+TEST_CASE("a caption is judged by what the scene has to tell") {
+  const Scene scene{{{"dog", "red", 2, ""}, {"cat", "", 1, ""}},
+                    "next to",
+                    "flat",
+                    "on a wooden table",
+                    "large",
+                    0,
+                    ""};
+  const auto told = [&](const std::string& caption) { return told_of(small(), scene, caption); };
+  const auto right = told("Two red dogs beside a cat on a wooden table, drawn in a flat style.");
+  CHECK(right.at("all of it"));
+  CHECK(right.size() == 7);  // no weather, no word
+  CHECK_FALSE(told("Two blue dogs beside a cat on a wooden table, in a flat style.").at("colours"));
+  CHECK_FALSE(told("Two dogs beside a red cat on a wooden table, in a flat style.").at("colours"));
+  CHECK_FALSE(told("Three red dogs beside a cat on a wooden table.").at("numbers"));
+  CHECK_FALSE(told("Two red dogs on a wooden table.").at("things"));
+  CHECK_FALSE(told("Two red dogs beside a cat on a sandy beach.").at("place"));
+  CHECK_FALSE(told("Two red dogs beside a cat, with bold outlines.").at("style"));
+  const auto more = told("Two red dogs, a cat and a cow on a wooden table, in a flat style.");
+  CHECK_FALSE(more.at("nothing else"));
+  CHECK_FALSE(more.at("all of it"));
+  const Scene sign{{{"sign", "", 1, "STOP"}}, "", "bold outline", "in a forest", "large", 0, ""};
+  CHECK(told_of(small(), sign, "A sign that says STOP.").at("words on signs"));
+  CHECK_FALSE(told_of(small(), sign, "A sign that says \"SHOP\".").at("words on signs"));
+}
+
+TEST_CASE("the world's own descriptions tell all of their scenes") {
+  for (std::uint64_t i = 0; i < 300; ++i) {
+    Random random({9, i});
+    const Scene scene = small().sample_with_held_out(random);
+    const std::string caption = small().descriptive_caption(scene, random);
+    CHECK_MESSAGE(told_of(small(), scene, caption).at("all of it"), caption);
+  }
 }

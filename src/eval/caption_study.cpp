@@ -1,0 +1,202 @@
+#include "eval/caption_study.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/interrupt.h"
+#include "core/progress.h"
+#include "eval/evaluation.h"
+#include "io/markup.h"
+#include "text/fidelity.h"
+#include "world/phrases.h"
+
+namespace longhand {
+namespace {
+
+constexpr std::uint64_t captioned = 104;  // stream of scenes
+constexpr int batch = 16;
+
+using Asked = std::map<std::string, std::vector<std::string>>;  // texts by aspect
+
+Asked asked_of(const Scene& scene) {
+  Asked asked{{"place", {scene.place}}, {"style", {scene.style}}};
+  if (!scene.weather.empty()) {
+    asked["weather"] = {scene.weather};
+  }
+  for (const Figure& figure : scene.figures) {
+    asked["things"].push_back(figure.thing);
+    if (!figure.colour.empty()) {
+      asked["colours"].push_back(figure.colour + " " + figure.thing);
+    }
+    if (figure.count > 1) {
+      asked["numbers"].push_back(phrase({figure.thing, "", figure.count}));
+    }
+    if (!figure.text.empty()) {
+      asked["words on signs"].push_back("\"" + figure.text + "\"");
+    }
+  }
+  return asked;
+}
+
+bool says(const std::string& caption, const std::string& asked) {
+  const Verdict verdict = Demands(asked).judge(caption);
+  return verdict.lost.empty() && verdict.contradictions.empty();
+}
+
+bool names_another(const World& world, const Scene& scene, const std::string& caption) {
+  const std::string first = caption.substr(0, caption.find('.'));
+  return std::ranges::any_of(world.things(), [&](const std::string& thing) {
+    const auto is_part = [&](const std::string& of) { return says(of, thing); };
+    const bool there = std::ranges::any_of(scene.figures, is_part, &Figure::thing);
+    return !there && !is_part(scene.place) && says(first, thing);
+  });
+}
+
+/// A batch's pictures, captions and what they tell.
+void look(const World& world, const Captioner& captioner, const std::vector<Scene>& scenes,
+          bool held_out, const CaptionStudyOptions& options, const KeepScene& keep,
+          std::vector<CaptionedScene>& all) {
+  std::vector<Image> pictures;
+  for (const Scene& scene : scenes) {
+    pictures.push_back(world.draw(scene, options.size));
+  }
+  const auto first = std::ssize(all);
+  const auto captions = captioner.captions(pictures, {.seed = options.seed}, first);
+  for (std::size_t i = 0; i < scenes.size(); ++i) {
+    Random random({static_cast<std::uint64_t>(options.seed), captioned, all.size()});
+    all.push_back({held_out, world.descriptive_caption(scenes[i], random), captions[i],
+                   keep(static_cast<int>(all.size()), pictures[i]),
+                   told_of(world, scenes[i], captions[i])});
+  }
+}
+
+Share share(const std::vector<CaptionedScene>& scenes, const std::string& aspect, bool held_out) {
+  int told = 0, asked = 0;
+  for (const CaptionedScene& each : scenes) {
+    if (const auto found = each.told.find(aspect);
+        each.held_out == held_out && found != each.told.end()) {
+      ++asked;
+      told += found->second ? 1 : 0;
+    }
+  }
+  return share_of(told, asked);
+}
+
+bool any_held_out(const std::vector<CaptionedScene>& scenes) {
+  return std::ranges::any_of(scenes, &CaptionedScene::held_out);
+}
+
+/// Rows of cells: an aspect, new scenes, held out ones.
+std::vector<std::vector<std::string>> cells(const std::vector<CaptionedScene>& scenes) {
+  std::vector<std::vector<std::string>> rows;
+  for (const std::string& aspect : caption_aspects()) {
+    rows.push_back({aspect, text_of(share(scenes, aspect, false))});
+    if (any_held_out(scenes)) {
+      rows.back().push_back(text_of(share(scenes, aspect, true)));
+    }
+  }
+  return rows;
+}
+
+std::string missed(const CaptionedScene& scene) {
+  std::string text;
+  for (const auto& [aspect, told] : scene.told) {
+    if (!told && aspect != "all of it") {
+      text += (text.empty() ? "" : ", ") + aspect;
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+const std::vector<std::string>& caption_aspects() {
+  static const std::vector<std::string> aspects = {"things", "colours", "numbers",
+                                                   "words on signs", "place", "weather",
+                                                   "style", "nothing else", "all of it"};
+  return aspects;
+}
+
+std::map<std::string, bool> told_of(const World& world, const Scene& scene,
+                                    const std::string& caption) {
+  std::map<std::string, bool> told;
+  for (const auto& [aspect, texts] : asked_of(scene)) {
+    told[aspect] =
+        std::ranges::all_of(texts, [&](const std::string& text) { return says(caption, text); });
+  }
+  told["nothing else"] = !names_another(world, scene, caption);
+  const bool all = std::ranges::all_of(told, [](const auto& each) { return each.second; });
+  told["all of it"] = all;
+  return told;
+}
+
+std::vector<CaptionedScene> captioned_scenes(const World& world, const Captioner& captioner,
+                                             const CaptionStudyOptions& options,
+                                             const KeepScene& keep) {
+  std::vector<CaptionedScene> all;
+  Progress progress("captioning", "scenes", 2 * options.scenes);
+  for (const bool held_out : {false, true}) {
+    Random random({static_cast<std::uint64_t>(options.seed), captioned, held_out ? 1U : 0U});
+    const auto next = [&] {
+      Scene scene = world.sample_with_held_out(random);
+      for (int tries = 0; world.held_out(scene) != held_out && tries < 10000; ++tries) {
+        scene = world.sample_with_held_out(random);
+      }
+      return scene;
+    };
+    for (int done = 0; done < options.scenes; done += batch) {
+      throw_if_interrupted();
+      std::vector<Scene> scenes;
+      for (int i = done; i < std::min(options.scenes, done + batch); ++i) {
+        scenes.push_back(next());
+      }
+      if (held_out && !world.held_out(scenes.front())) {
+        return all;  // it holds nothing out
+      }
+      look(world, captioner, scenes, held_out, options, keep, all);
+      progress.advance(std::ssize(scenes));
+    }
+  }
+  return all;
+}
+
+std::string captions_table(const std::vector<CaptionedScene>& scenes) {
+  const bool both = any_held_out(scenes);
+  std::string table = both ? "| told of | new scenes | combinations that are held out |\n|---|---|---|\n"
+                           : "| told of | new scenes |\n|---|---|\n";
+  for (const auto& row : cells(scenes)) {
+    for (const std::string& cell : row) {
+      table += "| " + cell + " ";
+    }
+    table += "|\n";
+  }
+  return table;
+}
+
+std::string captions_html(const ReportHead& head, const std::vector<CaptionedScene>& scenes) {
+  std::string table, pictures;
+  for (const auto& row : cells(scenes)) {
+    table += "<tr>";
+    for (const std::string& cell : row) {
+      table += "<td>" + escaped(cell) + "</td>";
+    }
+    table += "</tr>\n";
+  }
+  for (const CaptionedScene& each : scenes) {
+    const std::string wrong = missed(each);
+    pictures += fmt::format(
+        "<figure><img src=\"{}\" alt=\"\" loading=\"lazy\"><figcaption>{}<i>{}</i>{}</figcaption>"
+        "</figure>\n",
+        escaped(each.picture), escaped(each.caption), escaped(each.truth),
+        wrong.empty() ? "" : "<b>not told: " + escaped(wrong) + "</b>");
+  }
+  return filled_page("captions.html", {{"model", escaped(head.model)},
+                                       {"settings", escaped(head.settings)},
+                                       {"count", std::to_string(scenes.size())},
+                                       {"held", any_held_out(scenes) ? "<td><b>combinations that are held out</b></td>" : ""},
+                                       {"table", table},
+                                       {"pictures", pictures}});
+}
+
+}  // namespace longhand
