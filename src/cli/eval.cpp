@@ -374,8 +374,8 @@ std::function<int()> declare_eval(CLI::App& app) {
                  "captions: what the captioner tells of scenes; "
                  "drawings: people's own, captioned beside their titles; "
                  "curves: evaluations of painters over their training")
-      ->check(
-          CLI::IsMember({"prompts", "sdedit", "compositing", "variations", "captions", "drawings", "curves"}))
+      ->check(CLI::IsMember(
+          {"prompts", "sdedit", "compositing", "variations", "captions", "drawings", "curves"}))
       ->capture_default_str();
   app.add_option("--task", arguments->tasks,
                  fmt::format("a task, as often as there are: {} (default: all)",

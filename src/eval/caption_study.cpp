@@ -112,9 +112,9 @@ std::string missed(const CaptionedScene& scene) {
 }  // namespace
 
 const std::vector<std::string>& caption_aspects() {
-  static const std::vector<std::string> aspects = {"things", "colours", "numbers",
-                                                   "words on signs", "place", "weather",
-                                                   "style", "nothing else", "all of it"};
+  static const std::vector<std::string> aspects = {"things",         "colours",      "numbers",
+                                                   "words on signs", "place",        "weather",
+                                                   "style",          "nothing else", "all of it"};
   return aspects;
 }
 
@@ -163,8 +163,9 @@ std::vector<CaptionedScene> captioned_scenes(const World& world, const Captioner
 
 std::string captions_table(const std::vector<CaptionedScene>& scenes) {
   const bool both = any_held_out(scenes);
-  std::string table = both ? "| told of | new scenes | combinations that are held out |\n|---|---|---|\n"
-                           : "| told of | new scenes |\n|---|---|\n";
+  std::string table =
+      both ? "| told of | new scenes | combinations that are held out |\n|---|---|---|\n"
+           : "| told of | new scenes |\n|---|---|\n";
   for (const auto& row : cells(scenes)) {
     for (const std::string& cell : row) {
       table += "| " + cell + " ";
@@ -191,12 +192,14 @@ std::string captions_html(const ReportHead& head, const std::vector<CaptionedSce
         escaped(each.picture), escaped(each.caption), escaped(each.truth),
         wrong.empty() ? "" : "<b>not told: " + escaped(wrong) + "</b>");
   }
-  return filled_page("captions.html", {{"model", escaped(head.model)},
-                                       {"settings", escaped(head.settings)},
-                                       {"count", std::to_string(scenes.size())},
-                                       {"held", any_held_out(scenes) ? "<td><b>combinations that are held out</b></td>" : ""},
-                                       {"table", table},
-                                       {"pictures", pictures}});
+  return filled_page(
+      "captions.html",
+      {{"model", escaped(head.model)},
+       {"settings", escaped(head.settings)},
+       {"count", std::to_string(scenes.size())},
+       {"held", any_held_out(scenes) ? "<td><b>combinations that are held out</b></td>" : ""},
+       {"table", table},
+       {"pictures", pictures}});
 }
 
 }  // namespace longhand

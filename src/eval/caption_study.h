@@ -24,10 +24,10 @@ std::map<std::string, bool> told_of(const World& world, const Scene& scene,
                                     const std::string& caption);
 
 struct CaptionedScene {
-  bool held_out;         // a combination that no training has shown; else only the scene is new
-  std::string truth;     // the world's own description
-  std::string caption;   // the captioner's
-  std::string picture;   // a path relative to the page
+  bool held_out;        // a combination that no training has shown; else only the scene is new
+  std::string truth;    // the world's own description
+  std::string caption;  // the captioner's
+  std::string picture;  // a path relative to the page
   std::map<std::string, bool> told;
 };
 
