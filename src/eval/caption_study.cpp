@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "core/interrupt.h"
 #include "core/progress.h"
@@ -39,8 +40,14 @@ Asked asked_of(const Scene& scene) {
   return asked;
 }
 
+std::string lower(std::string text) {
+  std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
+  return text;
+}
+
+/// In small letters, since CLIP's tokens, which captioners write, have no others.
 bool says(const std::string& caption, const std::string& asked) {
-  const Verdict verdict = Demands(asked).judge(caption);
+  const Verdict verdict = Demands(lower(asked)).judge(lower(caption));
   return verdict.lost.empty() && verdict.contradictions.empty();
 }
 

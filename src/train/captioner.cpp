@@ -6,6 +6,7 @@
 #include "core/log.h"
 #include "models/config.h"
 #include "nn/dtype.h"
+#include "text/fidelity.h"
 #include "train/captions.h"
 #include "train/kept_drawings.h"
 #include "train/learning.h"
@@ -190,12 +191,8 @@ class CaptionerTraining {
   }
 
   static bool names_all(const std::string& caption, const Scene& scene) {
-    std::string small = caption;
-    std::ranges::transform(small, small.begin(),
-                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     return std::ranges::all_of(scene.figures, [&](const Figure& figure) {
-      return small.find(figure.thing) != std::string::npos &&
-             small.find(figure.colour) != std::string::npos;
+      return Demands(figure.colour + " " + figure.thing).judge(caption).lost.empty();
     });
   }
 

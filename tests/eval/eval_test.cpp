@@ -222,6 +222,7 @@ TEST_CASE("a caption is judged by what the scene has to tell") {
   CHECK_FALSE(more.at("all of it"));
   const Scene sign{{{"sign", "", 1, "STOP"}}, "", "bold outline", "in a forest", "large", 0, ""};
   CHECK(told_of(small(), sign, "A sign that says STOP.").at("words on signs"));
+  CHECK(told_of(small(), sign, "A sign reading \"stop\".").at("words on signs"));
   CHECK_FALSE(told_of(small(), sign, "A sign that says \"SHOP\".").at("words on signs"));
 }
 
