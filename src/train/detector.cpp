@@ -28,7 +28,8 @@ struct Batch {
   SceneTruth truth;
 };
 
-/// Painted pictures are softer than scenes, mottled and noisier: three quarters are made so.
+/// Painted pictures are softer than scenes, mottled and noisier, and their outlines waver: three
+/// quarters are made so.
 Tensor softened(const Tensor& picture, Random& random) {
   if (random.chance(0.25)) {
     return picture;
@@ -39,12 +40,19 @@ Tensor softened(const Tensor& picture, Random& random) {
   };
   const std::int64_t side = picture.size(2), cell = random.chance(0.5) ? 2 : 4;
   const auto enlarged = [&](const Tensor& small) {
-    return at::upsample_bilinear2d(small, {side, side}, false).squeeze(0);
+    return at::upsample_bilinear2d(small, {side, side}, false);
   };
-  const Tensor soft = enlarged(at::avg_pool2d(picture.unsqueeze(0), {cell, cell}));
+  constexpr double most_pixels = 2;
+  const Tensor moves = enlarged(noise({1, 2, side / 8, side / 8}, 2 * most_pixels / side));
+  const Tensor places =
+      at::affine_grid_generator(at::eye(2, 3).unsqueeze(0), {1, 3, side, side}, false) +
+      moves.permute({0, 2, 3, 1});
+  const Tensor wavering =
+      at::grid_sampler(picture.unsqueeze(0), places, /*bilinear*/ 0, /*border*/ 1, false);
+  const Tensor soft = enlarged(at::avg_pool2d(wavering, {cell, cell}));
   const Tensor mottles = enlarged(noise({1, 3, side / 4, side / 4}, 0.3));
-  const Tensor grain = noise(picture.sizes(), 0.08);
-  return at::lerp(picture, soft, random.uniform()) + mottles + grain;
+  const Tensor grain = noise(wavering.sizes(), 0.08);
+  return (at::lerp(wavering, soft, random.uniform()) + mottles + grain).squeeze(0);
 }
 
 /// Cross-entropy, summed over rows, for each picture.
