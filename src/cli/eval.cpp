@@ -214,7 +214,7 @@ int run_variations(const Arguments& arguments) {
 }
 
 /// Writes pictures into a folder, for the page that lies there.
-std::function<std::string(int, const Image&)> keeping_in(const fs::path& folder) {
+KeepPicture keeping_in(const fs::path& folder) {
   return [folder](int number, const Image& picture) {
     std::string path = fmt::format("images/{:04}.png", number);
     write_file_atomically(folder / path, encode_png(picture));

@@ -62,7 +62,7 @@ bool names_another(const World& world, const Scene& scene, const std::string& ca
 
 /// A batch's pictures, captions and what they tell.
 void look(const World& world, const Captioner& captioner, const std::vector<Scene>& scenes,
-          bool held_out, const CaptionStudyOptions& options, const KeepScene& keep,
+          bool held_out, const CaptionStudyOptions& options, const KeepPicture& keep,
           std::vector<CaptionedScene>& all) {
   std::vector<Image> pictures;
   for (const Scene& scene : scenes) {
@@ -140,7 +140,7 @@ std::map<std::string, bool> told_of(const World& world, const Scene& scene,
 
 std::vector<CaptionedScene> captioned_scenes(const World& world, const Captioner& captioner,
                                              const CaptionStudyOptions& options,
-                                             const KeepScene& keep) {
+                                             const KeepPicture& keep) {
   std::vector<CaptionedScene> all;
   Progress progress("captioning", "scenes", 2 * options.scenes);
   for (const bool held_out : {false, true}) {

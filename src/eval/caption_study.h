@@ -2,7 +2,6 @@
 // it was not trained on, against what is known of these.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -37,13 +36,10 @@ struct CaptionStudyOptions {
   std::int64_t seed = 0;
 };
 
-/// Takes a scene's picture and returns where the page finds it.
-using KeepScene = std::function<std::string(int number, const Image& picture)>;
-
 /// New scenes first, then held out ones; none of the latter where the world holds nothing out.
 std::vector<CaptionedScene> captioned_scenes(const World& world, const Captioner& captioner,
                                              const CaptionStudyOptions& options,
-                                             const KeepScene& keep);
+                                             const KeepPicture& keep);
 
 /// Shares of scenes with their bounds as a table in Markdown, and a page of its own.
 std::string captions_table(const std::vector<CaptionedScene>& scenes);

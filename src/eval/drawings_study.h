@@ -2,7 +2,6 @@
 // what somebody wrote: the caption beside the human title, and how near CLIP finds the two.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -19,9 +18,6 @@ struct JudgedDrawing {
   std::string picture;  // a path relative to the page
   int rank;             // of its own title among all titles, by CLIP; 1 is the nearest
 };
-
-/// Takes a drawing as it was painted and returns where the page finds it.
-using KeepPicture = std::function<std::string(int number, const Image& picture)>;
 
 /// The drawings that can be drawn, each with its caption and rank. A title of several drawings is
 /// each one's. The model embeds() pictures and texts.

@@ -2,11 +2,17 @@
 // task, and what the detector mixes up.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "io/image.h"
+
 namespace longhand {
+
+/// Takes a picture as it was seen and returns where the page finds it.
+using KeepPicture = std::function<std::string(int number, const Image& picture)>;
 
 struct ReportRow {
   std::string task, kind;  // of eval/evaluation.h
