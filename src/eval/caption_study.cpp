@@ -63,7 +63,7 @@ bool names_another(const World& world, const Scene& scene, const std::string& ca
 /// A batch's pictures, captions and what they tell.
 void look(const World& world, const Captioner& captioner, const std::vector<Scene>& scenes,
           bool held_out, const CaptionStudyOptions& options, const KeepPicture& keep,
-          std::vector<CaptionedScene>& all) {
+          std::vector<JudgedCaption>& all) {
   std::vector<Image> pictures;
   for (const Scene& scene : scenes) {
     pictures.push_back(world.draw(scene, options.size));
@@ -78,9 +78,9 @@ void look(const World& world, const Captioner& captioner, const std::vector<Scen
   }
 }
 
-Share share(const std::vector<CaptionedScene>& scenes, const std::string& aspect, bool held_out) {
+Share share(const std::vector<JudgedCaption>& scenes, const std::string& aspect, bool held_out) {
   int told = 0, asked = 0;
-  for (const CaptionedScene& each : scenes) {
+  for (const JudgedCaption& each : scenes) {
     if (const auto found = each.told.find(aspect);
         each.held_out == held_out && found != each.told.end()) {
       ++asked;
@@ -90,12 +90,12 @@ Share share(const std::vector<CaptionedScene>& scenes, const std::string& aspect
   return share_of(told, asked);
 }
 
-bool any_held_out(const std::vector<CaptionedScene>& scenes) {
-  return std::ranges::any_of(scenes, &CaptionedScene::held_out);
+bool any_held_out(const std::vector<JudgedCaption>& scenes) {
+  return std::ranges::any_of(scenes, &JudgedCaption::held_out);
 }
 
 /// Rows of cells: an aspect, new scenes, held out ones.
-std::vector<std::vector<std::string>> cells(const std::vector<CaptionedScene>& scenes) {
+std::vector<std::vector<std::string>> cells(const std::vector<JudgedCaption>& scenes) {
   std::vector<std::vector<std::string>> rows;
   for (const std::string& aspect : caption_aspects()) {
     rows.push_back({aspect, text_of(share(scenes, aspect, false))});
@@ -106,7 +106,7 @@ std::vector<std::vector<std::string>> cells(const std::vector<CaptionedScene>& s
   return rows;
 }
 
-std::string missed(const CaptionedScene& scene) {
+std::string missed(const JudgedCaption& scene) {
   std::string text;
   for (const auto& [aspect, told] : scene.told) {
     if (!told && aspect != "all of it") {
@@ -138,10 +138,10 @@ std::map<std::string, bool> told_of(const World& world, const Scene& scene,
   return told;
 }
 
-std::vector<CaptionedScene> captioned_scenes(const World& world, const Captioner& captioner,
-                                             const CaptionStudyOptions& options,
-                                             const KeepPicture& keep) {
-  std::vector<CaptionedScene> all;
+std::vector<JudgedCaption> captioned_scenes(const World& world, const Captioner& captioner,
+                                            const CaptionStudyOptions& options,
+                                            const KeepPicture& keep) {
+  std::vector<JudgedCaption> all;
   Progress progress("captioning", "scenes", 2 * options.scenes);
   for (const bool held_out : {false, true}) {
     Random random({static_cast<std::uint64_t>(options.seed), captioned, held_out ? 1U : 0U});
@@ -168,7 +168,7 @@ std::vector<CaptionedScene> captioned_scenes(const World& world, const Captioner
   return all;
 }
 
-std::string captions_table(const std::vector<CaptionedScene>& scenes) {
+std::string captions_table(const std::vector<JudgedCaption>& scenes) {
   const bool both = any_held_out(scenes);
   std::string table =
       both ? "| told of | new scenes | combinations that are held out |\n|---|---|---|\n"
@@ -182,7 +182,7 @@ std::string captions_table(const std::vector<CaptionedScene>& scenes) {
   return table;
 }
 
-std::string captions_html(const ReportHead& head, const std::vector<CaptionedScene>& scenes) {
+std::string captions_html(const ReportHead& head, const std::vector<JudgedCaption>& scenes) {
   std::string table, pictures;
   for (const auto& row : cells(scenes)) {
     table += "<tr>";
@@ -191,7 +191,7 @@ std::string captions_html(const ReportHead& head, const std::vector<CaptionedSce
     }
     table += "</tr>\n";
   }
-  for (const CaptionedScene& each : scenes) {
+  for (const JudgedCaption& each : scenes) {
     const std::string wrong = missed(each);
     pictures += fmt::format(
         "<figure><img src=\"{}\" alt=\"\" loading=\"lazy\"><figcaption>{}<i>{}</i>{}</figcaption>"

@@ -22,7 +22,7 @@ const std::vector<std::string>& caption_aspects();
 std::map<std::string, bool> told_of(const World& world, const Scene& scene,
                                     const std::string& caption);
 
-struct CaptionedScene {
+struct JudgedCaption {
   bool held_out;        // a combination that no training has shown; else only the scene is new
   std::string truth;    // the world's own description
   std::string caption;  // the captioner's
@@ -37,12 +37,12 @@ struct CaptionStudyOptions {
 };
 
 /// New scenes first, then held out ones; none of the latter where the world holds nothing out.
-std::vector<CaptionedScene> captioned_scenes(const World& world, const Captioner& captioner,
-                                             const CaptionStudyOptions& options,
-                                             const KeepPicture& keep);
+std::vector<JudgedCaption> captioned_scenes(const World& world, const Captioner& captioner,
+                                            const CaptionStudyOptions& options,
+                                            const KeepPicture& keep);
 
 /// Shares of scenes with their bounds as a table in Markdown, and a page of its own.
-std::string captions_table(const std::vector<CaptionedScene>& scenes);
-std::string captions_html(const ReportHead& head, const std::vector<CaptionedScene>& scenes);
+std::string captions_table(const std::vector<JudgedCaption>& scenes);
+std::string captions_html(const ReportHead& head, const std::vector<JudgedCaption>& scenes);
 
 }  // namespace longhand
