@@ -34,8 +34,8 @@ constexpr const char* examples = R"(Examples:
   longhand eval --study drawings --drawings runs/out/openclipart/drawings.jsonl --out drawings
   longhand eval --study curves alt-64000 alt-128000 mix-64000 mix-128000 --out curves
 OUT then holds report.html, images/, data/*.parquet and rows.jsonl, and stopped at any moment, the same command goes on. The
-studies begin anew where they are stopped, and leave sdedit.html (sdedit and compositing), captions.html or drawings.html with images/;
-variations.md and variations.png; curves.html and curves.md, of what evaluations of painters left in folders called PAINTER-PICTURES.)";
+studies begin anew where they are stopped, and leave sdedit.html (sdedit and compositing), captions.html or drawings.html
+with images/; variations.md and variations.png; curves.html and curves.md, of what evaluations of painters left in folders called PAINTER-PICTURES.)";
 
 struct Arguments {
   PaintRequest request;
@@ -223,9 +223,8 @@ KeepPicture keeping_in(const fs::path& folder) {
 }
 
 int run_captions(const Arguments& arguments) {
-  const World world(judge_of(arguments).world());
-  const fs::path model = resolve_model(arguments.request.model);
-  const Captioner captioner(model, arguments.request.dtype);
+  const World world;
+  const Captioner captioner(resolve_model(arguments.request.model), arguments.request.dtype);
   const CaptionStudyOptions options{.scenes = arguments.limit,
                                     .seed = arguments.request.seed.value_or(0)};
   const fs::path folder = arguments.out;

@@ -1,6 +1,6 @@
 #include "eval/caption_study.h"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cctype>
@@ -40,24 +40,37 @@ Asked asked_of(const Scene& scene) {
   return asked;
 }
 
+/// CLIP's tokens, which captioners write, have small letters only.
 std::string lower(std::string text) {
   std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
   return text;
 }
 
-/// In small letters, since CLIP's tokens, which captioners write, have no others.
-bool says(const std::string& caption, const std::string& asked) {
-  const Verdict verdict = Demands(lower(asked)).judge(lower(caption));
+bool says(const std::string& caption, const Demands& asked) {
+  const Verdict verdict = asked.judge(caption);
   return verdict.lost.empty() && verdict.contradictions.empty();
 }
 
 bool names_another(const World& world, const Scene& scene, const std::string& caption) {
   const std::string first = caption.substr(0, caption.find('.'));
   return std::ranges::any_of(world.things(), [&](const std::string& thing) {
-    const auto is_part = [&](const std::string& of) { return says(of, thing); };
-    const bool there = std::ranges::any_of(scene.figures, is_part, &Figure::thing);
-    return !there && !is_part(scene.place) && says(first, thing);
+    const Demands named(lower(thing));
+    const auto is_part = [&](const std::string& of) { return says(lower(of), named); };
+    return is_part(first) && !is_part(scene.place) &&
+           std::ranges::none_of(scene.figures, is_part, &Figure::thing);
   });
+}
+
+/// New scenes, or held out ones; none where the world holds nothing out.
+std::vector<Scene> sampled(const World& world, bool held_out, int count, Random& random) {
+  constexpr int most_tries = 1000;  // for a scene: of all, several in a hundred are held out
+  std::vector<Scene> scenes;
+  for (int tries = 0; std::ssize(scenes) < count && tries < most_tries * count; ++tries) {
+    if (Scene scene = world.sample_with_held_out(random); world.held_out(scene) == held_out) {
+      scenes.push_back(scene);
+    }
+  }
+  return scenes;
 }
 
 /// A batch's pictures, captions and what they tell.
@@ -90,18 +103,16 @@ Share share(const std::vector<JudgedCaption>& scenes, const std::string& aspect,
   return share_of(told, asked);
 }
 
-bool any_held_out(const std::vector<JudgedCaption>& scenes) {
-  return std::ranges::any_of(scenes, &JudgedCaption::held_out);
-}
-
-/// Rows of cells: an aspect, new scenes, held out ones.
+/// Rows of cells, the head first: an aspect, new scenes, held out ones.
 std::vector<std::vector<std::string>> cells(const std::vector<JudgedCaption>& scenes) {
-  std::vector<std::vector<std::string>> rows;
+  std::vector<std::vector<std::string>> rows = {
+      {"told of", "new scenes", "combinations that are held out"}};
   for (const std::string& aspect : caption_aspects()) {
-    rows.push_back({aspect, text_of(share(scenes, aspect, false))});
-    if (any_held_out(scenes)) {
-      rows.back().push_back(text_of(share(scenes, aspect, true)));
-    }
+    rows.push_back(
+        {aspect, text_of(share(scenes, aspect, false)), text_of(share(scenes, aspect, true))});
+  }
+  if (std::ranges::none_of(scenes, &JudgedCaption::held_out)) {
+    std::ranges::for_each(rows, [](auto& row) { row.pop_back(); });
   }
   return rows;
 }
@@ -129,8 +140,8 @@ std::map<std::string, bool> told_of(const World& world, const Scene& scene,
                                     const std::string& caption) {
   std::map<std::string, bool> told;
   for (const auto& [aspect, texts] : asked_of(scene)) {
-    told[aspect] =
-        std::ranges::all_of(texts, [&](const std::string& text) { return says(caption, text); });
+    told[aspect] = std::ranges::all_of(
+        texts, [&](const std::string& text) { return says(lower(caption), Demands(lower(text))); });
   }
   told["nothing else"] = !names_another(world, scene, caption);
   const bool all = std::ranges::all_of(told, [](const auto& each) { return each.second; });
@@ -145,39 +156,28 @@ std::vector<JudgedCaption> captioned_scenes(const World& world, const Captioner&
   Progress progress("captioning", "scenes", 2 * options.scenes);
   for (const bool held_out : {false, true}) {
     Random random({static_cast<std::uint64_t>(options.seed), captioned, held_out ? 1U : 0U});
-    const auto next = [&] {
-      Scene scene = world.sample_with_held_out(random);
-      for (int tries = 0; world.held_out(scene) != held_out && tries < 10000; ++tries) {
-        scene = world.sample_with_held_out(random);
-      }
-      return scene;
-    };
     for (int done = 0; done < options.scenes; done += batch) {
       throw_if_interrupted();
-      std::vector<Scene> scenes;
-      for (int i = done; i < std::min(options.scenes, done + batch); ++i) {
-        scenes.push_back(next());
-      }
-      if (held_out && !world.held_out(scenes.front())) {
-        return all;  // it holds nothing out
+      const int count = std::min(batch, options.scenes - done);
+      const auto scenes = sampled(world, held_out, count, random);
+      if (scenes.empty()) {
+        return all;  // the world holds nothing out
       }
       look(world, captioner, scenes, held_out, options, keep, all);
-      progress.advance(std::ssize(scenes));
+      progress.advance(count);
     }
   }
   return all;
 }
 
 std::string captions_table(const std::vector<JudgedCaption>& scenes) {
-  const bool both = any_held_out(scenes);
-  std::string table =
-      both ? "| told of | new scenes | combinations that are held out |\n|---|---|---|\n"
-           : "| told of | new scenes |\n|---|---|\n";
-  for (const auto& row : cells(scenes)) {
-    for (const std::string& cell : row) {
-      table += "| " + cell + " ";
+  const auto rows = cells(scenes);
+  std::string table;
+  for (const auto& row : rows) {
+    table += fmt::format("| {} |\n", fmt::join(row, " | "));
+    if (&row == &rows.front()) {
+      table += fmt::format("|{}\n", fmt::join(std::vector<std::string>(row.size(), "---|"), ""));
     }
-    table += "|\n";
   }
   return table;
 }
@@ -185,11 +185,7 @@ std::string captions_table(const std::vector<JudgedCaption>& scenes) {
 std::string captions_html(const ReportHead& head, const std::vector<JudgedCaption>& scenes) {
   std::string table, pictures;
   for (const auto& row : cells(scenes)) {
-    table += "<tr>";
-    for (const std::string& cell : row) {
-      table += "<td>" + escaped(cell) + "</td>";
-    }
-    table += "</tr>\n";
+    table += fmt::format("<tr><td>{}</td></tr>\n", fmt::join(row, "</td><td>"));
   }
   for (const JudgedCaption& each : scenes) {
     const std::string wrong = missed(each);
@@ -197,16 +193,18 @@ std::string captions_html(const ReportHead& head, const std::vector<JudgedCaptio
         "<figure><img src=\"{}\" alt=\"\" loading=\"lazy\"><figcaption>{}<i>{}</i>{}</figcaption>"
         "</figure>\n",
         escaped(each.picture), escaped(each.caption), escaped(each.truth),
-        wrong.empty() ? "" : "<b>not told: " + escaped(wrong) + "</b>");
+        wrong.empty() ? "" : "<b>not told: " + wrong + "</b>");
   }
-  return filled_page(
-      "captions.html",
-      {{"model", escaped(head.model)},
-       {"settings", escaped(head.settings)},
-       {"count", std::to_string(scenes.size())},
-       {"held", any_held_out(scenes) ? "<td><b>combinations that are held out</b></td>" : ""},
-       {"table", table},
-       {"pictures", pictures}});
+  const std::string about = fmt::format(
+      "Model {}; {}. {} scenes that it was not trained on, none picked: the caption, below it the "
+      "world's own description, and what of the scene the caption does not tell. Shares are of the "
+      "scenes that have such a thing to tell, with their bounds at 95 %.",
+      escaped(head.model), escaped(head.settings), scenes.size());
+  return filled_page("captioned.html", {{"title", "scenes and their captions"},
+                                        {"heading", "Scenes, and what the captioner tells of them"},
+                                        {"about", about},
+                                        {"table", table},
+                                        {"pictures", pictures}});
 }
 
 }  // namespace longhand

@@ -103,7 +103,7 @@ std::string drawings_table(const std::vector<JudgedDrawing>& drawings) {
 }
 
 std::string drawings_html(const ReportHead& head, const std::vector<JudgedDrawing>& drawings) {
-  std::string table, pictures;
+  std::string table = "<tr><td>A drawing's own title is</td><td></td></tr>\n", pictures;
   for (const int rank : ranks_told) {
     table += fmt::format("<tr><td>among the {} nearest</td><td>{:.1f} %</td></tr>\n", rank,
                          100 * share_within(drawings, rank));
@@ -114,11 +114,18 @@ std::string drawings_html(const ReportHead& head, const std::vector<JudgedDrawin
         "{}</i></figcaption></figure>\n",
         escaped(each.picture), escaped(each.drawing.title), escaped(each.caption), each.rank);
   }
-  return filled_page("drawings.html", {{"model", escaped(head.model)},
-                                       {"settings", escaped(head.settings)},
-                                       {"count", std::to_string(drawings.size())},
-                                       {"table", table},
-                                       {"pictures", pictures}});
+  const std::string about = fmt::format(
+      "Model {}; {}. {} drawings that it was not trained on: in bold the human title, below it the "
+      "caption, and at which place the model's CLIP finds the title among the titles of all. No "
+      "truth is known of these pictures but what somebody wrote, which is often a name, a joke or "
+      "a number.",
+      escaped(head.model), escaped(head.settings), drawings.size());
+  return filled_page("captioned.html",
+                     {{"title", "drawings and their captions"},
+                      {"heading", "Drawings, what people called them, and what the captioner sees"},
+                      {"about", about},
+                      {"table", table},
+                      {"pictures", pictures}});
 }
 
 }  // namespace longhand

@@ -150,13 +150,7 @@ class DetectorTraining {
     auto config = SceneDetectorConfig::from_json(
         config_value(recipe.config, "config", nlohmann::json::object()));
     config.image_size = recipe.resolution;
-    config.things = world.things();
-    config.colours = World::colours();
-    config.words = world.words();
-    config.places = world.places();
-    config.weather = world.weather();
-    config.styles = world.styles();
-    return config;
+    return naming(config, world);
   }
 
   Scene scene_of(std::uint64_t seed, std::int64_t number) const {

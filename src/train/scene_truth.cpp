@@ -15,6 +15,16 @@ std::int64_t index_in(const std::vector<std::string>& names, const std::string& 
 
 }  // namespace
 
+SceneDetectorConfig naming(SceneDetectorConfig config, const World& world) {
+  config.things = world.things();
+  config.colours = World::colours();
+  config.words = world.words();
+  config.places = world.places();
+  config.weather = world.weather();
+  config.styles = world.styles();
+  return config;
+}
+
 SceneTruthMaker::SceneTruthMaker(const SceneDetectorConfig& config, const World& world,
                                  std::int64_t count)
     : config_(config),

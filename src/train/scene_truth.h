@@ -13,6 +13,9 @@
 
 namespace longhand {
 
+/// A detector's settings, with all that a world has to be named.
+SceneDetectorConfig naming(SceneDetectorConfig config, const World& world);
+
 /// What is true of a batch. Indices are those of the detector's names; the last one more is "none".
 struct SceneTruth {
   at::Tensor middle;                 // [batch, side, side]: 1 in the cell of a middle, less beside

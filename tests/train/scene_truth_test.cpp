@@ -13,13 +13,7 @@ using namespace longhand;
 
 TEST_CASE("each thing's middle is marked in its own cell, which says what stands there") {
   const World world("small");
-  SceneDetectorConfig config;
-  config.things = world.things();
-  config.colours = World::colours();
-  config.words = world.words();
-  config.places = world.places();
-  config.weather = world.weather();
-  config.styles = world.styles();
+  const SceneDetectorConfig config = naming({}, world);
   const int side = config.side();
   int on_edges = 0;
   for (std::uint64_t i = 0; i < 200; ++i) {
