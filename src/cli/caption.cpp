@@ -4,6 +4,7 @@
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "core/interrupt.h"
+#include "core/letters.h"
 #include "core/log.h"
 #include "core/progress.h"
 #include "io/hub_catalogue.h"
@@ -64,9 +65,7 @@ const std::vector<Column> columns = {{"Image", Column::Type::image},
 constexpr const char* card = "# Captions\n\nPictures and what `longhand caption` sees in them.\n";
 
 bool is_picture(const fs::path& path) {
-  std::string ending = path.extension().string();
-  std::ranges::transform(ending, ending.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const std::string ending = lower(path.extension().string());
   return ending == ".png" || ending == ".jpg" || ending == ".jpeg" || ending == ".webp";
 }
 

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <cstring>
@@ -16,6 +15,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "core/letters.h"
 
 namespace longhand {
 namespace {
@@ -146,12 +146,8 @@ std::int64_t parse_bytes(const std::string& text) {
   double number = 0;
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, number);
-  std::string name;
-  for (const char c : std::string(stop, end)) {
-    if (c != ' ') {
-      name += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    }
-  }
+  std::string name = lower(std::string(stop, end));
+  std::erase(name, ' ');
   const auto* unit = std::ranges::find_if(units, [&](const Unit& row) { return name == row.name; });
   const double bytes = unit == std::end(units) ? 0 : number * unit->bytes;
   if (error != std::errc() || !std::isfinite(bytes) || bytes < 1 || bytes > 1e18) {

@@ -6,10 +6,12 @@
 #include <cctype>
 
 #include "core/interrupt.h"
+#include "core/letters.h"
 #include "core/progress.h"
 #include "eval/evaluation.h"
 #include "io/markup.h"
 #include "text/fidelity.h"
+#include "world/nouns.h"
 #include "world/phrases.h"
 
 namespace longhand {
@@ -40,12 +42,6 @@ Asked asked_of(const Scene& scene) {
   return asked;
 }
 
-/// CLIP's tokens, which captioners write, have small letters only.
-std::string lower(std::string text) {
-  std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
-  return text;
-}
-
 bool says(const std::string& caption, const Demands& asked) {
   const Verdict verdict = asked.judge(caption);
   return verdict.lost.empty() && verdict.contradictions.empty();
@@ -59,6 +55,66 @@ bool names_another(const World& world, const Scene& scene, const std::string& ca
     return is_part(first) && !is_part(scene.place) &&
            std::ranges::none_of(scene.figures, is_part, &Figure::thing);
   });
+}
+
+/// Where a thing's name begins and ends in a text of small letters; npos for nowhere.
+std::pair<std::size_t, std::size_t> place_in(const std::string& text, const std::string& thing) {
+  for (const std::string& name : {plural(thing), thing}) {
+    for (auto at = text.find(name); at != std::string::npos; at = text.find(name, at + 1)) {
+      const std::size_t end = at + name.size();
+      const auto letter = [&](std::size_t i) {
+        return i < text.size() && std::isalpha(static_cast<unsigned char>(text[i])) != 0;
+      };
+      if (!letter(at - 1) && !letter(end)) {
+        return {at, end};
+      }
+    }
+  }
+  return {std::string::npos, std::string::npos};
+}
+
+/// The relation that the words between two things say, of what stands before them to what follows;
+/// "" for none.
+std::string relation_in(const std::string& words) {
+  std::string relation;
+  std::size_t longest = 0;
+  for (const std::string& each : World::relations()) {
+    for (const std::string& said : relation_words(each)) {
+      if (said.size() > longest && words.find(" " + said + " ") != std::string::npos) {
+        relation = each;
+        longest = said.size();
+      }
+    }
+  }
+  return relation;
+}
+
+/// How the first figure stands to the second: "next to" has the first on the left.
+std::string as_arranged(const std::string& relation, bool first_named) {
+  static const std::map<std::string, std::string> converse = {
+      {"left of", "right of"},   {"right of", "left of"},  {"on", "under"},
+      {"under", "on"},           {"above", "below"},       {"below", "above"},
+      {"in front of", "behind"}, {"behind", "in front of"}};
+  const std::string& arranged = relation == "next to" ? "left of" : relation;
+  const auto found = converse.find(arranged);
+  return first_named || found == converse.end() ? arranged : found->second;
+}
+
+/// The caption's first sentence says how the scene's two figures stand, and no later one denies it.
+bool says_position(const Scene& scene, const std::string& caption) {
+  const std::string first = scene.figures[0].thing, second = scene.figures[1].thing;
+  const auto [a, a_end] = place_in(caption, first);
+  const auto [b, b_end] = place_in(caption, second);
+  const std::size_t begin = std::min(a_end, b_end), end = std::max(a, b);
+  if (end == std::string::npos || begin > end) {
+    return false;
+  }
+  const std::string between = caption.substr(begin, end - begin);
+  const std::string arranged = as_arranged(scene.relation, true);
+  const bool on_sides = arranged == "left of" || arranged == "right of";
+  const Demands sides("the " + first + " to the " + arranged + " the " + second);
+  return as_arranged(relation_in(between), a < b) == arranged &&
+         (!on_sides || sides.judge(caption).contradictions.empty());
 }
 
 /// New scenes, or held out ones; none where the world holds nothing out.
@@ -130,9 +186,9 @@ std::string missed(const JudgedCaption& scene) {
 }  // namespace
 
 const std::vector<std::string>& caption_aspects() {
-  static const std::vector<std::string> aspects = {"things",         "colours",      "numbers",
-                                                   "words on signs", "place",        "weather",
-                                                   "style",          "nothing else", "all of it"};
+  static const std::vector<std::string> aspects = {
+      "things", "colours", "numbers", "words on signs", "position",
+      "place",  "weather", "style",   "nothing else",   "all of it"};
   return aspects;
 }
 
@@ -142,6 +198,9 @@ std::map<std::string, bool> told_of(const World& world, const Scene& scene,
   for (const auto& [aspect, texts] : asked_of(scene)) {
     told[aspect] = std::ranges::all_of(
         texts, [&](const std::string& text) { return says(lower(caption), Demands(lower(text))); });
+  }
+  if (scene.figures.size() == 2) {
+    told["position"] = says_position(scene, lower(caption));
   }
   told["nothing else"] = !names_another(world, scene, caption);
   const bool all = std::ranges::all_of(told, [](const auto& each) { return each.second; });

@@ -8,6 +8,7 @@
 #include <exception>
 #include <thread>
 
+#include "core/letters.h"
 #include "core/log.h"
 #include "core/version.h"
 
@@ -37,8 +38,7 @@ std::size_t on_header(char* data, std::size_t, std::size_t count, void* user) {
   }
   const auto colon = line.find(':');
   if (colon != line.npos) {
-    std::string name(line.substr(0, colon));
-    std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
+    const std::string name = lower(std::string(line.substr(0, colon)));
     const auto begin = line.find_first_not_of(" \t", colon + 1);
     const auto end = line.find_last_not_of(" \t\r\n");
     answer.headers[name] =
@@ -101,9 +101,8 @@ std::string url_part(const std::string& url, CURLUPart part) {
       curl_url_get(parsed.get(), part, &text, CURLU_DEFAULT_PORT) != CURLUE_OK) {
     return {};
   }
-  std::string result(text);
+  const std::string result = lower(text);
   curl_free(text);
-  std::ranges::transform(result, result.begin(), [](unsigned char c) { return std::tolower(c); });
   return result;
 }
 

@@ -15,6 +15,7 @@ namespace longhand {
 namespace {
 
 using Words = std::vector<std::string>;
+using Phrases = std::vector<std::string>;  // of lower-case words
 
 const std::set<std::string>& stop_words() {
   static const std::set<std::string> words = {
@@ -49,8 +50,8 @@ const std::set<std::string>& colours() {
 }
 
 /// Phrases that say the same relation.
-const std::vector<std::pair<std::string, std::vector<std::string>>>& relations() {
-  static const std::vector<std::pair<std::string, std::vector<std::string>>> classes = {
+const std::vector<std::pair<std::string, Phrases>>& relations() {
+  static const std::vector<std::pair<std::string, Phrases>> classes = {
       {"left of", {"left of", "left side of", "to the left", "on the left"}},
       {"right of", {"right of", "right side of", "to the right", "on the right"}},
       {"on top of", {"on top of", "atop", "on the top of"}},
@@ -62,6 +63,21 @@ const std::vector<std::pair<std::string, std::vector<std::string>>>& relations()
       {"inside", {"inside", "within"}},
       {"between", {"between"}}};
   return classes;
+}
+
+/// How pictures are made, in families of ways that rule each other out, each way with its names.
+const std::vector<std::vector<Phrases>>& ways_of_drawing() {
+  static const std::vector<std::vector<Phrases>> families = {
+      {{"photo", "photograph", "photography", "photorealistic"},
+       {"oil painting", "oil on canvas", "painted in oil"},
+       {"watercolor", "watercolour", "watercolors", "watercolours"},
+       {"pencil sketch", "pencil drawing", "drawn in pencil"},
+       {"3d", "computer generated"},
+       {"pixel art"}},
+      {{"flat style", "flat colors", "flat colours", "flat design"},
+       {"bold outlines", "bold outline", "thick outlines"},
+       {"softly shaded", "soft shading"}}};
+  return families;
 }
 
 std::string stem(const std::string& word) {
@@ -181,6 +197,11 @@ std::string noun_after(const Words& words, std::size_t at) {
 
 bool has_phrase(const std::string& padded, const std::string& phrase) {
   return padded.find(" " + phrase + " ") != std::string::npos;
+}
+
+bool has_any(const std::string& padded, const Phrases& phrases) {
+  return std::ranges::any_of(phrases,
+                             [&](const std::string& phrase) { return has_phrase(padded, phrase); });
 }
 
 std::string joined(const Words& words) {
@@ -337,6 +358,23 @@ std::vector<std::string> said_to_be_another(const std::vector<Demand>& demands,
   return {found.begin(), found.end()};
 }
 
+/// "flat style" where the prompt asks for bold outlines.
+std::vector<std::string> drawn_otherwise(const std::string& prompt, const std::string& caption) {
+  std::vector<std::string> found;
+  for (const std::vector<Phrases>& family : ways_of_drawing()) {
+    const auto asked = [&](const Phrases& way) { return has_any(prompt, way); };
+    if (std::ranges::none_of(family, asked)) {
+      continue;
+    }
+    for (const Phrases& way : family) {
+      if (!asked(way) && has_any(caption, way)) {
+        found.push_back(way.front());
+      }
+    }
+  }
+  return found;
+}
+
 }  // namespace
 
 Demands::Demands(std::string_view prompt) {
@@ -371,8 +409,7 @@ Demands::Demands(std::string_view prompt) {
   sides_ = sides_of(words);
   said_ = joined(words);
   for (const auto& [name, phrases] : relations()) {
-    if (std::ranges::any_of(phrases,
-                            [&](const auto& phrase) { return has_phrase(said_, phrase); })) {
+    if (has_any(said_, phrases)) {
       demands_.push_back({Demand::Kind::relation, name, {}});
     }
   }
@@ -412,8 +449,7 @@ Verdict Demands::judge(std::string_view caption) const {
         const auto& phrases = std::ranges::find(relations(), demand.text, [](const auto& each) {
                                 return each.first;
                               })->second;
-        kept = std::ranges::any_of(phrases,
-                                   [&](const auto& phrase) { return has_phrase(padded, phrase); });
+        kept = has_any(padded, phrases);
         count = &verdict.relations;
         break;
       }
@@ -427,8 +463,9 @@ Verdict Demands::judge(std::string_view caption) const {
     }
   }
   verdict.contradictions = contradictions_of(demands_, words, stems);
-  for (const auto& more : {on_the_wrong_side(sides_, words, stems),
-                           said_to_be_another(demands_, said_, words, stems)}) {
+  for (const auto& more :
+       {on_the_wrong_side(sides_, words, stems), said_to_be_another(demands_, said_, words, stems),
+        drawn_otherwise(said_, padded)}) {
     verdict.contradictions.insert(verdict.contradictions.end(), more.begin(), more.end());
   }
   weight_asked += 2 * static_cast<double>(verdict.contradictions.size());

@@ -30,8 +30,9 @@ struct Verdict {
   /// relations); less `repetition`.
   double score = 1;
   std::vector<std::string> lost;
-  /// What the caption says of a thing against the prompt: "red apple" where a green one was asked,
-  /// "cat on the left" where it was asked to be right of a dog, "cat is dog".
+  /// What the caption says against the prompt: "red apple" where a green one was asked, "cat on the
+  /// left" where it was asked to be right of a dog, "cat is dog", "flat style" where bold outlines
+  /// were asked for.
   std::vector<std::string> contradictions;
   Kept words, numbers, colours, relations, quotes;
   double repetition = 0;

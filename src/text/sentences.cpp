@@ -6,6 +6,7 @@
 #include <array>
 
 #include "core/error.h"
+#include "core/letters.h"
 
 namespace longhand {
 namespace {
@@ -20,8 +21,8 @@ bool is_abbreviation(std::string_view before) {
   static constexpr std::array<std::string_view, 10> known = {"mr", "mrs", "ms",  "dr",  "st",
                                                              "vs", "etc", "e.g", "i.e", "no"};
   const auto space = before.find_last_of(" (\"'");
-  std::string word(before.substr(space == std::string_view::npos ? 0 : space + 1));
-  std::ranges::transform(word, word.begin(), [](unsigned char c) { return std::tolower(c); });
+  const std::string word =
+      lower(std::string(before.substr(space == std::string_view::npos ? 0 : space + 1)));
   return std::ranges::find(known, word) != known.end() ||
          (word.size() == 1 && std::isalpha(word[0]));
 }

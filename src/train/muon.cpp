@@ -23,8 +23,8 @@ at::Tensor orthogonalised(const at::Tensor& matrices) {
   return (tall ? x.transpose(1, 2) : x) * (0.2 * std::sqrt(longer));
 }
 
-/// Where a processor does not multiply bfloat16, libtorch rounds within a product's sums: float32 is
-/// more exact there, and faster.
+/// Where a processor does not multiply bfloat16, libtorch rounds within a product's sums: float32
+/// is more exact there, and faster.
 at::ScalarType computed_in(at::ScalarType type) {
   return type == at::kBFloat16 ? dtype_named("auto") : type;
 }

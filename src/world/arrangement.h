@@ -47,10 +47,9 @@ class Arrangement {
 
   const Figure& figure(int index) const { return scene_.figures[static_cast<std::size_t>(index)]; }
   bool hovers(int index) const { return longhand::hovers(scene_, sprites_, index); }
-  /// For two figures beside each other.
-  bool first_is_left() {
-    return scene_.relation == "left of" || (scene_.relation != "right of" && random_.chance(0.5));
-  }
+  /// For two figures beside each other. People read pictures from the left: where nothing else is
+  /// said, what they name first stands there.
+  bool first_is_left() const { return scene_.relation != "right of"; }
   /// How far below a figure's upper edge another rests on it, as a share of its height.
   double rest_on(int lower) const {
     return std::min(0.45, sprites_.rest(figure(lower).thing, scene_.style));

@@ -21,23 +21,9 @@ bool many(const Figure& figure) { return figure.count > 1 || plural_only(figure.
 
 const char* be(const Figure& figure) { return many(figure) ? "are" : "is"; }
 
-std::string relation_words(const std::string& relation, Random& random) {
-  if (relation == "left of") {
-    return one_of(random, {"to the left of", "on the left of", "left of"});
-  }
-  if (relation == "right of") {
-    return one_of(random, {"to the right of", "on the right of", "right of"});
-  }
-  if (relation == "on") {
-    return one_of(random, {"on top of", "on top of", "on"});
-  }
-  if (relation == "under") {
-    return one_of(random, {"underneath", "under"});
-  }
-  if (relation == "next to") {
-    return one_of(random, {"next to", "next to", "beside"});
-  }
-  return relation;
+std::string said(const std::string& relation, Random& random) {
+  const std::vector<std::string>& ways = relation_words(relation);
+  return ways.size() == 1 ? ways.front() : random.pick(ways);
 }
 
 /// A figure's phrase with the word that is written on it, if any.
@@ -76,7 +62,7 @@ std::string short_pair(const Scene& scene, Random& random) {
   const std::string a = spoken(scene.figures[0], random, "", counted(scene));
   const std::string b = spoken(scene.figures[1], random, "", counted(scene));
   const bool plain = scene.relation == "next to" && (counted(scene) || random.chance(0.75));
-  return plain ? a + " and " + b : a + " " + relation_words(scene.relation, random) + " " + b;
+  return plain ? a + " and " + b : a + " " + said(scene.relation, random) + " " + b;
 }
 
 std::string short_single(const Scene& scene, Random& random) {
@@ -176,7 +162,7 @@ std::string World::descriptive_caption(const Scene& scene, Random& random) const
   } else {
     const bool spelled = counted(scene);
     const std::string first = spoken(scene.figures[0], random, "", spelled);
-    const std::string relation = relation_words(scene.relation, random);
+    const std::string relation = said(scene.relation, random);
     const std::string second = spoken(scene.figures[1], random, "", spelled);
     text =
         fmt::format("{} {} {} {}{}, {}. {}", first, relation, second, place.name, in_weather(scene),

@@ -1,7 +1,7 @@
 #include "world/phrases.h"
 
 #include <array>
-#include <vector>
+#include <map>
 
 #include "world/nouns.h"
 
@@ -49,6 +49,20 @@ std::string style_words(const std::string& style, Random& random) {
   }
   return style == "flat" ? one_of(random, {"in a flat style", "drawn in a flat style"})
                          : one_of(random, {"with bold outlines", "drawn with bold outlines"});
+}
+
+const std::vector<std::string>& relation_words(const std::string& relation) {
+  static const std::map<std::string, std::vector<std::string>> words = {
+      {"left of", {"to the left of", "on the left of", "left of"}},
+      {"right of", {"to the right of", "on the right of", "right of"}},
+      {"next to", {"next to", "next to", "beside"}},
+      {"on", {"on top of", "on top of", "on"}},
+      {"under", {"underneath", "under"}},
+      {"above", {"above"}},
+      {"below", {"below"}},
+      {"in front of", {"in front of"}},
+      {"behind", {"behind"}}};
+  return words.at(relation);
 }
 
 }  // namespace longhand

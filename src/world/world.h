@@ -50,7 +50,8 @@ class World {
   const std::vector<std::string>& weather() const;
   const std::vector<std::string>& words() const;
   static const std::vector<std::string>& colours();
-  /// "left of", "right of", "next to", "on", "under", "above", "below", "in front of", "behind".
+  /// "left of", "right of", "next to" (which has the first on the left, as people read pictures),
+  /// "on", "under", "above", "below", "in front of", "behind".
   static const std::vector<std::string>& relations();
   const SpriteSet& sprites() const { return *sprites_; }
 

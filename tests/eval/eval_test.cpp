@@ -210,13 +210,18 @@ TEST_CASE("a caption is judged by what the scene has to tell") {
   const auto told = [&](const std::string& caption) { return told_of(small(), scene, caption); };
   const auto right = told("Two red dogs beside a cat on a wooden table, drawn in a flat style.");
   CHECK(right.at("all of it"));
-  CHECK(right.size() == 7);  // no weather, no word
+  CHECK(right.size() == 8);  // no weather, no word
   CHECK_FALSE(told("Two blue dogs beside a cat on a wooden table, in a flat style.").at("colours"));
   CHECK_FALSE(told("Two dogs beside a red cat on a wooden table, in a flat style.").at("colours"));
   CHECK_FALSE(told("Three red dogs beside a cat on a wooden table.").at("numbers"));
   CHECK_FALSE(told("Two red dogs on a wooden table.").at("things"));
   CHECK_FALSE(told("Two red dogs beside a cat on a sandy beach.").at("place"));
   CHECK_FALSE(told("Two red dogs beside a cat, with bold outlines.").at("style"));
+  CHECK(told("A cat to the right of two red dogs. The dogs are on the left.").at("position"));
+  CHECK_FALSE(told("A cat to the left of two red dogs.").at("position"));
+  CHECK_FALSE(told("Two red dogs next to a cat. The cat is on the left.").at("position"));
+  CHECK_FALSE(told("Two red dogs on top of a cat.").at("position"));
+  CHECK_FALSE(told("Two red dogs and a cat.").at("position"));
   const auto more = told("Two red dogs, a cat and a cow on a wooden table, in a flat style.");
   CHECK_FALSE(more.at("nothing else"));
   CHECK_FALSE(more.at("all of it"));

@@ -157,6 +157,19 @@ TEST_CASE("a caption that puts things on the wrong side, or makes one another, c
       Demands("the man is a doctor").judge("The man is a doctor in white.").contradictions.empty());
 }
 
+TEST_CASE("a caption that is drawn in another way than was asked for contradicts") {
+  const Demands outlined("a cat, drawn with bold outlines");
+  CHECK(outlined.judge("A cat on a meadow, with bold outlines.").contradictions.empty());
+  CHECK(outlined.judge("A cat with bold outlines, drawn in a flat style.").contradictions ==
+        std::vector<std::string>{"flat style"});
+  CHECK(Demands("a photo of a fox").judge("A photo of a fox, in watercolour.").contradictions ==
+        std::vector<std::string>{"watercolor"});
+  CHECK(Demands("a photo of an oil painting")
+            .judge("A photograph of an oil painting.")
+            .contradictions.empty());
+  CHECK(Demands("a fox").judge("A watercolor of a fox, in a flat style.").contradictions.empty());
+}
+
 TEST_CASE("a caption that contradicts the prompt, or itself, scores lower") {
   const Demands demands("a green apple and two dogs");
   const Verdict good = demands.judge("a green apple and two dogs. The apple is green.");
