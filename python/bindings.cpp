@@ -11,6 +11,7 @@
 #include <functional>
 
 #include "core/error.h"
+#include "core/fields.h"
 #include "core/log.h"
 #include "core/memory.h"
 #include "io/hub_catalogue.h"
@@ -24,12 +25,19 @@ using namespace nb::literals;
 namespace longhand {
 namespace {
 
+/// A request whose values are all within their ranges, as the command line sees to.
+template <class Request>
+const Request& checked(const Request& request) {
+  validate(request);
+  return request;
+}
+
 /// Lengthens by one loaded model. Re-entrant.
 class PythonUpsampler {
  public:
   explicit PythonUpsampler(const UpsampleRequest& request)
-      : upsampler_(load_language_model(request), Template::load(request.prompt_template), request) {
-  }
+      : upsampler_(load_language_model(checked(request)), Template::load(request.prompt_template),
+                   request) {}
 
   std::vector<Caption> upsample(const std::vector<std::string>& prompts,
                                 const std::optional<std::vector<std::int64_t>>& numbers) const {
@@ -83,7 +91,7 @@ class PythonPainter {
   explicit PythonPainter(const PaintRequest& request)
       : request_(request),
         defaults_(ModelDefaults::of(resolve_model(request.model))),
-        painter_(load_painter(request)) {}
+        painter_(load_painter(checked(request))) {}
 
   std::vector<Image> paint(const std::vector<std::string>& captions,
                            const std::vector<std::int64_t>& seeds, PaintRequest request) const {
@@ -93,6 +101,7 @@ class PythonPainter {
     }
     request.model = request_.model;
     request.seed = seeds.front();
+    validate(request);
     resolve(request, defaults_, painter_);
     require_text(painter_, request);
     std::vector<Order> orders;

@@ -49,7 +49,10 @@ def _checked(batch: dict, column: str) -> list:
         if name not in batch:
             raise ValueError(f"the rows have the columns {', '.join(batch)}; expected {name}" +
                              (", which longhand.ray.read_parquet() adds" if name == NUMBER else ""))
-    return [str(text) for text in batch[column]]
+    for number, text in zip(batch[NUMBER], batch[column]):
+        if not isinstance(text, str):
+            raise ValueError(f"row {number}: {column} is {text!r}; expected a text")
+    return list(batch[column])
 
 
 class Lengthen:

@@ -97,12 +97,14 @@ std::vector<fs::path> pictures_of(const Arguments& arguments) {
   return own;
 }
 
-/// Captions of pictures from number `first` on, batch by batch; done(path, caption), "" where the
-/// picture could not be read.
+/// Captions of this process's pictures from number `first` on, batch by batch; done(path, caption),
+/// "" where the picture could not be read.
 void caption_all(const Captioner& captioner, const CaptionRequest& request,
                  const std::vector<fs::path>& pictures, std::int64_t first,
                  const std::function<void(const fs::path&, const std::string&)>& done) {
-  const CaptionOptions options{request.kind, request.temperature, request.top_k, request.seed};
+  const auto [part, parts] = shard_of(request.shard);
+  const CaptionOptions options{request.kind, request.temperature, request.top_k, request.seed,
+                               parts};
   for (std::int64_t at = first; at < std::ssize(pictures); at += request.batch) {
     throw_if_interrupted();
     const std::int64_t end = std::min<std::int64_t>(std::ssize(pictures), at + request.batch);
@@ -121,7 +123,7 @@ void caption_all(const Captioner& captioner, const CaptionRequest& request,
         readable.push_back(false);
       }
     }
-    const auto captions = captioner.captions(images, options, at);
+    const auto captions = captioner.captions(images, options, part + at * parts);
     for (std::int64_t i = at; i < end; ++i) {
       const auto row = static_cast<std::size_t>(i - at);
       done(pictures[static_cast<std::size_t>(i)], readable[row] ? captions[row] : "");
@@ -185,9 +187,10 @@ int run(const Arguments& arguments) {
 std::function<int()> declare_caption(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
   app.add_option("pictures", arguments->pictures, "files, or folders of them")->required();
-  app.add_option("-o,--out", arguments->out,
-                 "a .jsonl, .csv, .tsv, .txt or .parquet file, or a folder for a Hugging Face "
-                 "dataset; goes on where it stands");
+  app.add_option(
+      "-o,--out", arguments->out,
+      "a .jsonl, .csv, .tsv, .txt, .parquet or .tar file, or a folder for a Hugging Face "
+      "dataset; goes on where it stands");
   app.add_flag("--overwrite", arguments->overwrite, "begin the output anew");
   add_fields(app, arguments->request);
   app.footer(examples);

@@ -43,14 +43,13 @@ int draw_like(const Arguments& arguments) {
         "that (longhand show says how)",
         arguments.like, record.embedding.at("command").get<std::string>());
   }
-  const fs::path out = arguments.out.empty()
-                           ? name_for(record.request.prompt, record.request.seed.value())
-                           : fs::path(arguments.out);
-  check_ending(out);
   if (record.index < 0 || record.index >= record.request.n || !record.request.steps ||
       !record.request.guidance || !record.request.seed) {
     fail(Kind::corrupt, "{}: its record is not complete", arguments.like);
   }
+  const fs::path out = arguments.out.empty() ? name_for(record.request.prompt, *record.request.seed)
+                                             : fs::path(arguments.out);
+  check_ending(out);
   const Painter painter = load_painter(record.request, !arguments.preview.empty());
   PaintOptions options = painting_of(record.request);
   write_previews(options, arguments.preview);

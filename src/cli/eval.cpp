@@ -1,6 +1,8 @@
 // longhand eval: how well a model follows prompts, with known truth.
 #include <fmt/ranges.h>
 
+#include <set>
+
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/painting.h"
@@ -103,7 +105,8 @@ class Results {
                     head_.model, head_.settings,
                     judged.clip_score ? Cell(*judged.clip_score) : Cell()});
     rows_.push_back({prompt.task, judged.trial.kind, prompt.prompt, judged.caption, picture,
-                     judged.verdict.follows, judged.verdict.seen, judged.clip_score});
+                     judged.verdict.follows, judged.verdict.seen, judged.clip_score,
+                     judged.trial.seed});
   }
 
   void finish() {
@@ -292,16 +295,17 @@ int run_curves(const Arguments& arguments) {
 
 /// The captions that an earlier evaluation had its prompts lengthened to, for all prompts of these
 /// trials.
-std::map<std::string, std::string> captions_of(const fs::path& evaluation,
-                                               const std::vector<Trial>& trials) {
-  std::map<std::string, std::string> captions;
+TrialCaptions captions_of(const fs::path& evaluation, const std::vector<Trial>& trials) {
+  TrialCaptions captions;
+  std::set<std::pair<std::string, std::int64_t>> asked;  // prompts and seeds
   for (const ReportRow& row : read_evaluation(evaluation)) {
     if (row.kind == "lengthened") {
-      captions[row.prompt] = row.caption;
+      captions[{row.task, row.seed}] = row.caption;
+      asked.insert({row.prompt, row.seed});
     }
   }
   for (const Trial& trial : trials) {
-    if (trial.kind == "lengthened" && !captions.contains(trial.prompt.prompt)) {
+    if (trial.kind == "lengthened" && !asked.contains({trial.prompt.prompt, trial.seed})) {
       fail(
           Kind::invalid_argument,
           "{} has no lengthened caption of \"{}\"; name an evaluation of the same tasks, limit and "
@@ -327,8 +331,11 @@ int run_prompts(const Arguments& arguments) {
   require_text(painter, request);
   const std::vector<Trial> trials = trials_of(arguments, world, request.seed.value());
   std::string settings = painting_text(request);
+  if (!arguments.detector.empty()) {
+    settings += "; judged by " + arguments.detector;
+  }
   std::optional<Upsampler> upsampler;
-  std::map<std::string, std::string> lengthened;
+  TrialCaptions lengthened;
   if (!arguments.captions_of.empty()) {
     lengthened = captions_of(arguments.captions_of, trials);
     settings += "; captions of " + arguments.captions_of;

@@ -137,6 +137,10 @@ void check_arguments(const Arguments& arguments) {
          "one prompt's caption is printed; for a table give the prompts with --prompts or on "
          "standard input");
   }
+  if (arguments.chat && (!arguments.out.empty() || !arguments.source.prompts.empty())) {
+    fail(Kind::invalid_argument,
+         "--chat asks for prompts and prints their captions; leave --out and --prompts out");
+  }
   check_not_source(arguments.source, arguments.out);
 }
 
@@ -177,9 +181,10 @@ std::function<int()> declare_upsample(CLI::App& app) {
   app.add_option("prompt", arguments->prompt,
                  "a prompt; without it, one a line is read from standard input");
   add_source(app, arguments->source);
-  app.add_option("-o,--out", arguments->out,
-                 "a .jsonl, .csv, .tsv, .txt or .parquet file, or a folder for a Hugging Face "
-                 "dataset; goes on where it stands");
+  app.add_option(
+      "-o,--out", arguments->out,
+      "a .jsonl, .csv, .tsv, .txt, .parquet or .tar file, or a folder for a Hugging Face "
+      "dataset; goes on where it stands");
   app.add_flag("--overwrite", arguments->overwrite, "begin the output anew");
   app.add_option("--modify", arguments->modify, "change a caption: what to change");
   app.add_option("--of", arguments->of, "the caption that --modify changes");

@@ -20,7 +20,9 @@ namespace {
 constexpr std::uint64_t captioned = 104;  // stream of scenes
 constexpr int batch = 16;
 
-using Asked = std::map<std::string, std::vector<std::string>>;  // texts by aspect
+/// What a caption has to say, by aspect; things' names are looked for in its first sentence, as
+/// backgrounds have stars and trees of their own.
+using Asked = std::map<std::string, std::vector<std::string>>;
 
 Asked asked_of(const Scene& scene) {
   Asked asked{{"place", {scene.place}}, {"style", {scene.style}}};
@@ -32,12 +34,7 @@ Asked asked_of(const Scene& scene) {
     if (!figure.colour.empty()) {
       asked["colours"].push_back(figure.colour + " " + figure.thing);
     }
-    if (figure.count > 1) {
-      asked["numbers"].push_back(phrase({figure.thing, "", figure.count}));
-    }
-    if (!figure.text.empty()) {
-      asked["words on signs"].push_back("\"" + figure.text + "\"");
-    }
+    asked["numbers"].push_back(phrase({figure.thing, "", figure.count}, "", true));
   }
   return asked;
 }
@@ -47,8 +44,8 @@ bool says(const std::string& caption, const Demands& asked) {
   return verdict.lost.empty() && verdict.contradictions.empty();
 }
 
-bool names_another(const World& world, const Scene& scene, const std::string& caption) {
-  const std::string first = caption.substr(0, caption.find('.'));
+/// `first`: the caption's first sentence.
+bool names_another(const World& world, const Scene& scene, const std::string& first) {
   return std::ranges::any_of(world.things(), [&](const std::string& thing) {
     const Demands named(lower(thing));
     const auto is_part = [&](const std::string& of) { return says(lower(of), named); };
@@ -57,20 +54,37 @@ bool names_another(const World& world, const Scene& scene, const std::string& ca
   });
 }
 
-/// Where a thing's name begins and ends in a text of small letters; npos for nowhere.
-std::pair<std::size_t, std::size_t> place_in(const std::string& text, const std::string& thing) {
-  for (const std::string& name : {plural(thing), thing}) {
-    for (auto at = text.find(name); at != std::string::npos; at = text.find(name, at + 1)) {
-      const std::size_t end = at + name.size();
-      const auto letter = [&](std::size_t i) {
-        return i < text.size() && std::isalpha(static_cast<unsigned char>(text[i])) != 0;
-      };
-      if (!letter(at - 1) && !letter(end)) {
-        return {at, end};
-      }
+struct Span {
+  std::size_t begin = std::string::npos, end = std::string::npos;  // npos for nowhere
+};
+
+/// Where whole words stand in a text.
+Span span_of(const std::string& words, const std::string& text) {
+  const auto letter = [&](std::size_t i) {
+    return i < text.size() && std::isalpha(static_cast<unsigned char>(text[i])) != 0;
+  };
+  for (auto at = text.find(words); at != std::string::npos; at = text.find(words, at + 1)) {
+    if (!letter(at - 1) && !letter(at + words.size())) {
+      return {at, at + words.size()};
     }
   }
-  return {std::string::npos, std::string::npos};
+  return {};
+}
+
+/// Where a thing is named, in either number.
+Span named_in(const std::string& text, const std::string& thing) {
+  const Span one = span_of(thing, text), many = span_of(plural(thing), text);
+  return one.begin < many.begin ? one : many;
+}
+
+/// Each word on a sign is said in a caption's first sentence, beside what that says of the place.
+bool says_words(const Scene& scene, std::string first) {
+  if (const auto at = first.find(scene.place); at != std::string::npos) {
+    first.erase(at, scene.place.size());
+  }
+  return std::ranges::all_of(scene.figures, [&](const Figure& figure) {
+    return figure.text.empty() || span_of(lower(figure.text), first).begin != std::string::npos;
+  });
 }
 
 /// The relation that the words between two things say, of what stands before them to what follows;
@@ -100,20 +114,19 @@ std::string as_arranged(const std::string& relation, bool first_named) {
   return first_named || found == converse.end() ? arranged : found->second;
 }
 
-/// The caption's first sentence says how the scene's two figures stand, and no later one denies it.
-bool says_position(const Scene& scene, const std::string& caption) {
-  const std::string first = scene.figures[0].thing, second = scene.figures[1].thing;
-  const auto [a, a_end] = place_in(caption, first);
-  const auto [b, b_end] = place_in(caption, second);
-  const std::size_t begin = std::min(a_end, b_end), end = std::max(a, b);
+/// The first sentence says how the scene's two figures stand, and no other one denies it.
+bool says_position(const Scene& scene, const std::string& first, const std::string& caption) {
+  const std::string one = scene.figures[0].thing, other = scene.figures[1].thing;
+  const Span a = named_in(first, one), b = named_in(first, other);
+  const std::size_t begin = std::min(a.end, b.end), end = std::max(a.begin, b.begin);
   if (end == std::string::npos || begin > end) {
     return false;
   }
-  const std::string between = caption.substr(begin, end - begin);
+  const std::string between = first.substr(begin, end - begin);
   const std::string arranged = as_arranged(scene.relation, true);
   const bool on_sides = arranged == "left of" || arranged == "right of";
-  const Demands sides("the " + first + " to the " + arranged + " the " + second);
-  return as_arranged(relation_in(between), a < b) == arranged &&
+  const Demands sides("the " + one + " to the " + arranged + " the " + other);
+  return as_arranged(relation_in(between), a.begin < b.begin) == arranged &&
          (!on_sides || sides.judge(caption).contradictions.empty());
 }
 
@@ -193,16 +206,22 @@ const std::vector<std::string>& caption_aspects() {
 }
 
 std::map<std::string, bool> told_of(const World& world, const Scene& scene,
-                                    const std::string& caption) {
+                                    const std::string& written) {
+  const std::string caption = lower(written);  // CLIP's tokens have small letters only
+  const std::string first = caption.substr(0, caption.find('.'));
   std::map<std::string, bool> told;
   for (const auto& [aspect, texts] : asked_of(scene)) {
-    told[aspect] = std::ranges::all_of(
-        texts, [&](const std::string& text) { return says(lower(caption), Demands(lower(text))); });
+    told[aspect] = std::ranges::all_of(texts, [&](const std::string& text) {
+      return says(aspect == "things" ? first : caption, Demands(text));
+    });
+  }
+  if (!std::ranges::all_of(scene.figures, &std::string::empty, &Figure::text)) {
+    told["words on signs"] = says_words(scene, first);
   }
   if (scene.figures.size() == 2) {
-    told["position"] = says_position(scene, lower(caption));
+    told["position"] = says_position(scene, first, caption);
   }
-  told["nothing else"] = !names_another(world, scene, caption);
+  told["nothing else"] = !names_another(world, scene, first);
   const bool all = std::ranges::all_of(told, [](const auto& each) { return each.second; });
   told["all of it"] = all;
   return told;

@@ -13,9 +13,9 @@
 namespace longhand {
 
 /// What is looked for, where a scene has it: "things", "colours" with their things, "numbers" with
-/// theirs, "words on signs", "place", "weather", "style", "nothing else" (the first sentence names
-/// no thing of the world that is not there), and "all of it" of these; on which side
-/// things are is not looked at.
+/// theirs, "words on signs", "position" (how two stand to each other), "place", "weather", "style",
+/// "nothing else" (the first sentence names no thing of the world that is not there), and "all of
+/// it" of these. Weather and colours that are not there are not counted against a caption.
 const std::vector<std::string>& caption_aspects();
 
 /// By aspect, of those that the scene has: does the caption tell it, and nothing against it?

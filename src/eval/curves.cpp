@@ -22,9 +22,11 @@ struct Measured {
 using Measure =
     std::function<std::optional<Measured>(const std::vector<ReportRow>&, const std::string& kind)>;
 
-std::optional<Measured> share_followed(const std::vector<ReportRow>& rows,
-                                       const std::string& kind) {
-  const Share share = follows(rows, kind);
+std::optional<Measured> followed(const std::vector<ReportRow>& rows, const std::string& kind) {
+  if (std::ranges::find(rows, kind, &ReportRow::kind) == rows.end()) {
+    return std::nullopt;
+  }
+  const Share share = share_followed(rows, kind);
   return Measured{100 * share.share, 100 * share.low, 100 * share.high};
 }
 
@@ -136,8 +138,7 @@ std::string chart(const std::vector<PainterEvaluation>& evaluations, const std::
 std::string charts(const std::vector<PainterEvaluation>& evaluations) {
   std::string html;
   for (const std::string& kind : kinds_of(evaluations)) {
-    html += "<div class=\"pair\">\n" +
-            chart(evaluations, kind, share_followed, "prompts followed, %") +
+    html += "<div class=\"pair\">\n" + chart(evaluations, kind, followed, "prompts followed, %") +
             chart(evaluations, kind, clip_score, "CLIP score") + "</div>\n";
   }
   return html;
@@ -154,10 +155,9 @@ std::string legend(const std::vector<PainterEvaluation>& evaluations) {
 
 /// "61.2 % (57–65), 28.1" where a painter's training ended.
 std::string figures(const PainterEvaluation& last, const std::string& kind) {
-  const auto share = share_followed(last.rows, kind).value();
   const auto clip = clip_score(last.rows, kind);
-  return fmt::format("{:.1f} % ({:.0f}–{:.0f}){}", share.value, share.low, share.high,
-                     clip ? fmt::format(", {:.1f}", clip->value) : "");
+  return text_of(share_followed(last.rows, kind)) +
+         (clip ? fmt::format(", {:.1f}", clip->value) : "");
 }
 
 std::string html_table(const std::vector<PainterEvaluation>& evaluations) {
@@ -267,23 +267,13 @@ std::vector<ReportRow> read_evaluation(const fs::path& folder) {
 ReportRow report_row(const std::vector<std::string>& row) {
   ReportRow read{row.at(0), row.at(1),        row.at(2), row.at(3),
                  row.at(4), row.at(5) == "1", row.at(6)};
-  const std::string& score = row.back();
+  const std::string &seed = row.at(7), &score = row.back();
+  std::from_chars(seed.data(), seed.data() + seed.size(), read.seed);
   double number = 0;
   if (std::from_chars(score.data(), score.data() + score.size(), number).ec == std::errc()) {
     read.clip_score = number;
   }
   return read;
-}
-
-Share follows(const std::vector<ReportRow>& rows, const std::string& kind) {
-  int right = 0, all = 0;
-  for (const ReportRow& row : rows) {
-    if (row.kind == kind) {
-      ++all;
-      right += row.follows ? 1 : 0;
-    }
-  }
-  return share_of(right, all);
 }
 
 PainterEvaluation PainterEvaluation::read(const fs::path& folder) {

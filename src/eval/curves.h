@@ -29,8 +29,6 @@ const std::vector<Column>& evaluation_columns();
 ReportRow report_row(const std::vector<std::string>& row);
 /// All rows of the folder that it wrote. Throws not_found; corrupt where a column is missing.
 std::vector<ReportRow> read_evaluation(const fs::path& folder);
-/// Of all tasks together.
-Share follows(const std::vector<ReportRow>& rows, const std::string& kind);
 
 /// A page, to lie in `folder`, with a chart for each kind and for both measures, and the figures
 /// and pictures where each painter's training ended.

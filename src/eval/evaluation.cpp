@@ -56,7 +56,7 @@ std::vector<std::string> Evaluator::captions_of(std::int64_t first,
   const std::string& kind = trials.front().kind;
   if (kind == "lengthened" && upsampler == nullptr) {
     for (const Trial& trial : trials) {
-      captions.push_back(lengthened.at(trial.prompt.prompt));
+      captions.push_back(lengthened.at({trial.prompt.task, trial.seed}));
     }
     return captions;
   }
@@ -169,6 +169,9 @@ Share share_of(int right, int all) {
 }
 
 std::string text_of(const Share& share) {
+  if (share.low == 0 && share.high == 1) {
+    return "–";
+  }
   return fmt::format("{:.1f} % ({:.0f}–{:.0f})", 100 * share.share, 100 * share.low,
                      100 * share.high);
 }

@@ -25,6 +25,9 @@ struct Trial {
   std::int64_t seed = 0;
 };
 
+/// Captions of trials, by task and seed: a prompt may be asked for more than once.
+using TrialCaptions = std::map<std::pair<std::string, std::int64_t>, std::string>;
+
 struct Judged {
   Trial trial;
   std::string caption;
@@ -59,8 +62,7 @@ struct Evaluator {
   const SceneJudge& judge;
   const Painter& painter;
   const Upsampler* upsampler;  // may be null where no trial is "lengthened" by it
-  /// Captions by prompt that are taken in its place.
-  std::map<std::string, std::string> lengthened;
+  TrialCaptions lengthened;    // taken in its place
   PaintOptions options;
 
   /// Trials number first, first + 1, …, of one kind, painted together. What becomes of a trial
@@ -84,7 +86,7 @@ struct Share {
   double share, low, high;
 };
 Share share_of(int right, int all);
-/// "61.2 % (57–65)".
+/// "61.2 % (57–65)"; "–" for a share of none.
 std::string text_of(const Share& share);
 
 }  // namespace longhand

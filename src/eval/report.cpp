@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "eval/evaluation.h"
 #include "io/markup.h"
@@ -15,18 +16,6 @@ constexpr int bar_height = 14, bar_gap = 3, group_gap = 14, label_width = 150, c
 
 bool is_of(const ReportRow& row, const std::string& task, const std::string& kind) {
   return row.kind == kind && (task.empty() || row.task == task);
-}
-
-/// Of a task, or of all tasks together where it is "".
-Share share(const std::vector<ReportRow>& rows, const std::string& task, const std::string& kind) {
-  int right = 0, all = 0;
-  for (const ReportRow& row : rows) {
-    if (is_of(row, task, kind)) {
-      ++all;
-      right += row.follows ? 1 : 0;
-    }
-  }
-  return share_of(right, all);
 }
 
 template <class Get>
@@ -52,6 +41,17 @@ std::vector<std::string> groups_of(const std::vector<ReportRow>& rows) {
 
 std::string title(const std::string& task) { return task.empty() ? "all tasks" : task; }
 
+/// Of a task, or of all: a small world holds out few combinations, so that prompts come again.
+std::size_t different_prompts(const std::vector<ReportRow>& rows, const std::string& task) {
+  std::set<std::string> prompts;
+  for (const ReportRow& row : rows) {
+    if (task.empty() || row.task == task) {
+      prompts.insert(row.prompt);
+    }
+  }
+  return prompts.size();
+}
+
 /// A bar with its 95 % bounds.
 std::string bar(const Share& share, const std::string& kind, std::size_t colour, int y) {
   const auto x = [](double value) { return label_width + value * chart_width; };
@@ -73,7 +73,7 @@ std::string chart(const std::vector<ReportRow>& rows) {
     body +=
         fmt::format("<text x=\"{}\" y=\"{}\">{}</text>\n", label_width - 10, middle, title(task));
     for (std::size_t i = 0; i < kinds.size(); ++i, y += bar_height + bar_gap) {
-      body += bar(share(rows, task, kinds[i]), kinds[i], i, y);
+      body += bar(share_followed(rows, kinds[i], task), kinds[i], i, y);
     }
     y += group_gap;
   }
@@ -101,9 +101,10 @@ std::string table(const std::vector<ReportRow>& rows) {
   }
   html += "</tr>\n";
   for (const std::string& task : groups_of(rows)) {
-    html += "<tr><td>" + title(task) + "</td>";
+    html += fmt::format("<tr><td>{} <small>{} different prompts</small></td>", title(task),
+                        different_prompts(rows, task));
     for (const std::string& kind : kinds) {
-      const Share found = share(rows, task, kind);
+      const Share found = share_followed(rows, kind, task);
       html += fmt::format("<td>{:.1f} % <small>{:.0f}–{:.0f}</small></td>", 100 * found.share,
                           100 * found.low, 100 * found.high);
     }
@@ -152,6 +153,18 @@ std::string mistakes(const std::vector<ReportRow>& rows) {
 
 }  // namespace
 
+Share share_followed(const std::vector<ReportRow>& rows, const std::string& kind,
+                     const std::string& task) {
+  int right = 0, all = 0;
+  for (const ReportRow& row : rows) {
+    if (is_of(row, task, kind)) {
+      ++all;
+      right += row.follows ? 1 : 0;
+    }
+  }
+  return share_of(right, all);
+}
+
 std::optional<double> mean_clip_score(const std::vector<ReportRow>& rows, const std::string& kind) {
   double sum = 0;
   int count = 0;
@@ -182,7 +195,7 @@ std::string report_table(const std::vector<ReportRow>& rows) {
   for (const std::string& task : groups_of(rows)) {
     text += fmt::format("\n{:20}", title(task));
     for (const std::string& kind : kinds) {
-      text += fmt::format("{:>22}", text_of(share(rows, task, kind)));
+      text += fmt::format("{:>22}", text_of(share_followed(rows, kind, task)));
     }
   }
   text += "\n" + std::string(clip_row(rows).empty() ? "" : fmt::format("{:20}", "CLIP score"));

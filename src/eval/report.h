@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "eval/evaluation.h"
 #include "io/image.h"
 
 namespace longhand {
@@ -21,11 +22,16 @@ struct ReportRow {
   bool follows = false;
   std::string seen;
   std::optional<double> clip_score = {};
+  std::int64_t seed = 0;
 };
 
 struct ReportHead {
   std::string model, settings;
 };
+
+/// Of a task, or of all tasks together where it is "".
+Share share_followed(const std::vector<ReportRow>& rows, const std::string& kind,
+                     const std::string& task = "");
 
 /// The mean CLIP score of a kind's rows; not set where they have none.
 std::optional<double> mean_clip_score(const std::vector<ReportRow>& rows, const std::string& kind);

@@ -62,7 +62,7 @@ Draw changed(std::size_t figures,
         },
         [&](const Scene& scene) {
           const bool distinct = scene.figures.front().thing != scene.figures.back().thing;
-          return world.held_out(scene) && (figures == 1 || distinct);
+          return world.held_out(scene) && !world.avoids(scene) && (figures == 1 || distinct);
         });
   };
 }

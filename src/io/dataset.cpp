@@ -1,6 +1,6 @@
 #include "io/dataset.h"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <fstream>
@@ -8,6 +8,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <regex>
+#include <set>
 
 #include "core/error.h"
 #include "io/parquet.h"
@@ -159,20 +160,20 @@ void write_dataset(const fs::path& folder, const fs::path& journal,
 std::vector<fs::path> dataset_shards(const fs::path& folder) {
   static const std::regex shard(R"(train-\d{5}-of-(\d{5})\.parquet)");
   std::vector<fs::path> files;
-  std::size_t count = 0;
+  std::set<std::size_t> counts;  // as the names say
   std::error_code code;
   for (const auto& entry : fs::directory_iterator(folder / "data", code)) {
     std::smatch match;
     const std::string name = entry.path().filename();
     if (std::regex_match(name, match, shard)) {
       files.push_back(entry.path());
-      count = std::stoul(match[1]);
+      counts.insert(std::stoul(match[1]));
     }
   }
-  if (files.size() != count) {
+  if (!files.empty() && counts != std::set{files.size()}) {
     fail(Kind::corrupt,
          "{} has {} shards where their names say {}; fetch the folder again, or name another",
-         (folder / "data").string(), files.size(), count);
+         (folder / "data").string(), files.size(), fmt::join(counts, " and "));
   }
   std::ranges::sort(files);
   return files;

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 
+#include "core/durable.h"
 #include "core/error.h"
 #include "io/dataset.h"
 #include "io/parquet.h"
@@ -63,8 +64,27 @@ std::int64_t interleave(const std::vector<Source<Row>>& sources,
   return rows;
 }
 
+/// Refuses a file of lines whose last one was cut off.
+void check_finished(const fs::path& shard) {
+  std::ifstream file(shard, std::ios::binary | std::ios::ate);
+  if (file.tellg() > 0 && file.seekg(-1, std::ios::end).get() != '\n') {
+    fail(Kind::corrupt, "{} ends within a row: run its command again until it is finished",
+         shard.string());
+  }
+}
+
+/// A job may have had fewer rows than shards.
+bool has_rows(const fs::path& shard) {
+  return shard.extension() == ".tar" ? SampleReader(shard, true).next().has_value()
+                                     : !fs::is_regular_file(shard) || fs::file_size(shard) > 0;
+}
+
 /// Refuses shards whose first rows tell of other jobs.
-void check_same_job(const std::vector<fs::path>& shards) {
+void check_same_job(std::vector<fs::path> shards) {
+  std::erase_if(shards, [](const fs::path& shard) { return !has_rows(shard); });
+  if (shards.empty()) {
+    return;
+  }
   const auto first = RowReader::open(shards.front());
   const auto row = first->next();
   for (std::size_t i = 1; i < shards.size(); ++i) {
@@ -152,7 +172,8 @@ std::string renumbered(const fs::path& picture, std::int64_t row) {
   const std::string name = picture.filename();
   const std::size_t digits = std::min(name.find_first_not_of("0123456789"), name.size());
   const std::string rest = digits > 0 ? name.substr(digits) : "-" + name;
-  return picture.parent_path() /
+  const bool outside = picture.is_absolute() || *picture.begin() == "..";
+  return (outside ? "images" : picture.parent_path()) /
          fmt::format("{:0{}}{}", row, std::max<std::size_t>(digits, 5), rest);
 }
 
@@ -253,6 +274,11 @@ std::int64_t merge_shards(const std::vector<fs::path>& shards, const fs::path& t
   if (fs::exists(out)) {
     fail(Kind::invalid_argument, "{} is there already; name another file", out.string());
   }
+  for (const fs::path& shard : shards) {
+    if (!ending.empty() && ending != ".parquet" && ending != ".tar") {
+      check_finished(shard);
+    }
+  }
   check_same_job(shards);
   fs::path begun = out;
   begun.replace_filename(out.stem().string() + ".merging" + ending);
@@ -262,7 +288,11 @@ std::int64_t merge_shards(const std::vector<fs::path>& shards, const fs::path& t
   }
   try {
     const std::int64_t rows = merge(shards, begun);
-    fs::rename(begun, out);
+    if (ending.empty()) {
+      fs::rename(begun, out);
+    } else {
+      put_in_place(begun, out);
+    }
     return rows;
   } catch (...) {
     std::error_code code;

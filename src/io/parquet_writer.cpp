@@ -6,17 +6,15 @@
 #include <arrow/table.h>
 #include <arrow/type.h>
 #include <arrow/util/key_value_metadata.h>
-#include <fcntl.h>
 #include <parquet/arrow/writer.h>
 #include <parquet/exception.h>
 #include <parquet/properties.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "core/durable.h"
 #include "core/error.h"
 #include "io/parquet.h"
 
@@ -202,24 +200,13 @@ void ParquetWriter::close() {
     write_group();
   }
   check(state_->file->Close(), temporary_);
-  if (fsync(state_->stream->file_descriptor()) != 0) {
-    fail(Kind::unavailable, "{} cannot be written: {}", temporary_.string(), std::strerror(errno));
-  }
   check(state_->stream->Close(), temporary_);
   state_.reset();
 }
 
 void ParquetWriter::put(const fs::path& target) {
-  if (rename(temporary_.c_str(), target.c_str()) != 0) {
-    fail(Kind::unavailable, "{} cannot be written: {}", target.string(), std::strerror(errno));
-  }
+  put_in_place(temporary_, target);
   temporary_.clear();
-  const fs::path folder = target.has_parent_path() ? target.parent_path() : ".";
-  const int file = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (file >= 0) {
-    fsync(file);
-    ::close(file);
-  }
 }
 
 }  // namespace longhand

@@ -35,20 +35,27 @@ nlohmann::json cell_json(const Cell& cell) {
 
 bool delimited(const std::string& ending) { return ending == ".csv" || ending == ".tsv"; }
 
-/// The length of a file up to the end of its last whole row: a line end outside quotation marks.
-std::int64_t whole_rows(const fs::path& path, bool quotes) {
+struct WholeRows {
+  std::int64_t bytes = 0, count = 0;
+};
+
+/// A file up to the end of its last whole row: a line end outside quotation marks.
+WholeRows whole_rows(const fs::path& path, bool quotes) {
   std::ifstream file(path, std::ios::binary);
   std::vector<char> block(1 << 20);
-  std::int64_t end = 0, at = 0;
+  WholeRows whole;
+  std::int64_t at = 0;
   bool open = false;
   while (file.read(block.data(), std::ssize(block)), file.gcount() > 0) {
     for (const char letter : std::span(block).first(static_cast<std::size_t>(file.gcount()))) {
       ++at;
       open = quotes && letter == '"' ? !open : open;
-      end = letter == '\n' && !open ? at : end;
+      if (letter == '\n' && !open) {
+        whole = {at, whole.count + 1};
+      }
     }
   }
-  return end;
+  return whole;
 }
 
 std::vector<std::string> names_of(const std::vector<Column>& columns) {
@@ -229,7 +236,7 @@ void RowWriter::go_on() {
     begin();
     return;
   }
-  const std::int64_t whole = whole_rows(rows_, delimited(ending_));
+  const auto [whole, lines] = whole_rows(rows_, delimited(ending_));
   if (whole == 0 && !begun_by_us()) {
     fail(Kind::invalid_argument,
          "{} is not a table of this command; name another file or --overwrite", rows_.string());
@@ -242,6 +249,10 @@ void RowWriter::go_on() {
   }
   if (whole == 0) {
     begin();
+    return;
+  }
+  if (ending_ == ".txt") {
+    before_ = lines;  // also empty ones, which a reader of prompts passes over
     return;
   }
   const auto rows = RowReader::open(rows_);

@@ -169,11 +169,12 @@ class ShardsReader : public RowReader {
       if (place_ + 1 == shards_.size()) {
         return std::nullopt;
       }
-      reader_ = RowReader::open(shards_[++place_]);
-      if (reader_->columns() != columns_) {
+      auto shard = RowReader::open(shards_[++place_]);
+      if (shard->columns() != columns_) {
         fail(Kind::corrupt, "{} has other columns than the shards before it",
              shards_[place_].string());
       }
+      reader_ = std::move(shard);
     }
   }
 

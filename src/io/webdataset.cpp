@@ -6,6 +6,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "core/durable.h"
 #include "core/error.h"
 #include "io/tar.h"
 
@@ -101,6 +102,27 @@ SampleReader::SampleReader(const fs::path& path, bool text_only)
     : tar_(path), text_only_(text_only), ahead_(tar_.next()) {}
 
 std::optional<Sample> SampleReader::next() {
+  try {
+    return whole_sample();
+  } catch (const Error&) {
+    pass_over_sample();
+    throw;
+  }
+}
+
+/// After a fault in it: the next call answers with the next one, or with the end of a broken file.
+void SampleReader::pass_over_sample() {
+  const std::string key = ahead_ ? parted(ahead_->name).first : "";
+  try {
+    while (ahead_ && parted(ahead_->name).first == key) {
+      ahead_ = tar_.next();
+    }
+  } catch (const Error&) {
+    ahead_.reset();
+  }
+}
+
+std::optional<Sample> SampleReader::whole_sample() {
   Sample sample;
   for (; ahead_; ahead_ = tar_.next()) {
     const auto [key, ending] = parted(ahead_->name);
@@ -154,7 +176,7 @@ void write_webdataset(const fs::path& path, const fs::path& journal,
   if (!out) {
     fail(Kind::unavailable, "{} cannot be written", begun.string());
   }
-  fs::rename(begun, path);
+  put_in_place(begun, path);
 }
 
 void restore_journal_from_webdataset(const fs::path& journal, const fs::path& path,

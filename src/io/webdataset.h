@@ -24,9 +24,13 @@ class SampleReader {
 
   /// `text_only`: members that are no text are passed over. Throws not_found, corrupt.
   SampleReader(const fs::path& path, bool text_only);
+  /// Throws corrupt for a broken sample, and then goes on with the one after it, if the file does.
   std::optional<Sample> next();
 
  private:
+  std::optional<Sample> whole_sample();
+  void pass_over_sample();
+
   TarReader tar_;
   bool text_only_;
   std::optional<TarReader::Member> ahead_;  // not yet taken into a sample

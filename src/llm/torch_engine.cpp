@@ -15,6 +15,9 @@ using std::int64_t;
 
 constexpr int tokens_a_step = 1024;
 constexpr int64_t room_a_sequence = 224;  // tokens of its own turn and its answer, on average
+constexpr int64_t room_of_one = 1024;     // what a single one may need more
+
+int64_t cells_for(int sequences) { return sequences * room_a_sequence + room_of_one; }
 
 int64_t weight_bytes(const DecoderTransformerConfig& c, const TorchEngineOptions& options) {
   const int64_t attention = (2 * c.heads.heads + 2 * c.heads.kv_heads) * c.heads.width * c.hidden;
@@ -126,7 +129,7 @@ class TorchEngine : public LanguageModel {
   void generate(const std::vector<Message>& shared,
                 const std::function<std::optional<Sequence>()>& next,
                 const std::function<void(Generated)>& done, const Sampling& sampling) override {
-    TorchDecoder decoder(network_, kept_, options_.sequences, options_.sequences * room_a_sequence);
+    TorchDecoder decoder(network_, kept_, options_.sequences, cells_for(options_.sequences));
     ContinuousBatch(decoder, vocabulary_, name_, shared, sampling).generate(next, done);
   }
 
@@ -164,8 +167,7 @@ TorchEngineFit torch_engine_fit(const fs::path& gguf, const TorchEngineOptions& 
   }
   const auto need = [&](int sequences) {
     return weight_bytes(config, options) +
-           sequences * room_a_sequence * cell_bytes(config, network.dtype) +
-           step_bytes(config, sequences);
+           cells_for(sequences) * cell_bytes(config, network.dtype) + step_bytes(config, sequences);
   };
   const int64_t room = free_memory();
   int sequences = options.sequences;

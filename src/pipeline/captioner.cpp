@@ -88,7 +88,8 @@ std::vector<std::string> written(const GitForCausalLM& model, const ClipTokenize
   std::vector<Random> random;
   for (std::int64_t i = 0; i < count; ++i) {
     random.emplace_back(std::initializer_list<std::uint64_t>{
-        static_cast<std::uint64_t>(options.seed), static_cast<std::uint64_t>(first + i)});
+        static_cast<std::uint64_t>(options.seed),
+        static_cast<std::uint64_t>(first + i * options.every)});
   }
   const std::vector<int> begin = opening(tokenizer, options.kind);
   at::Tensor next = at::tensor(begin).to(at::kLong).expand({count, -1});

@@ -20,14 +20,15 @@ struct CaptionOptions {
   std::string kind = "descriptive";  // one of captioner_kinds()
   double temperature = 0;            // 0: the likeliest tokens
   int top_k = 50;
-  std::int64_t seed = 0;  // with a picture's number it makes its random stream
+  std::int64_t seed = 0;   // with a picture's number it makes its random stream
+  std::int64_t every = 1;  // a shard has each n-th number
 };
 
 /// A caption's tokens as the model is trained with them: the start, the kind, the words, the end.
 std::vector<int> caption_tokens(const ClipTokenizer& tokenizer, const std::string& kind,
                                 const std::string& caption);
 
-/// Captions of prepared pictures, numbers first, first + 1, …, written side by side.
+/// Captions of prepared pictures, numbers first, first + every, …, written side by side.
 std::vector<std::string> written(const GitForCausalLM& model, const ClipTokenizer& tokenizer,
                                  const at::Tensor& pixel_values, const CaptionOptions& options,
                                  std::int64_t first);

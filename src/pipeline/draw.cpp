@@ -5,6 +5,7 @@
 #include <random>
 
 #include "core/error.h"
+#include "core/fields.h"
 #include "io/hub_catalogue.h"
 #include "nn/device.h"
 #include "nn/dtype.h"
@@ -119,10 +120,24 @@ void resolve(PaintRequest& request, const ModelDefaults& defaults, const Painter
 }
 
 std::string painting_text(const PaintRequest& resolved) {
-  return fmt::format(
+  std::string text = fmt::format(
       "{} steps of {}, guidance {}, {}x{}, {}{}", *resolved.steps, resolved.scheduler,
       *resolved.guidance, resolved.size->width, resolved.size->height, resolved.dtype,
       resolved.best_of > 1 ? fmt::format(", the best of {} pictures", resolved.best_of) : "");
+  const nlohmann::json own = request_to_json(resolved), usual = request_to_json(PaintRequest{});
+  for (const char* name : {"lora", "config", "prediction_type", "vae", "refiner", "refiner_start",
+                           "prior", "prior_steps", "prior_guidance", "imagine", "enlarge",
+                           "negative_prompt", "long_prompt", "emphasis", "guidance_rescale"}) {
+    const auto value = own.find(name);
+    if (value == own.end() || *value == usual.value(name, nlohmann::json(0.0))) {
+      continue;
+    }
+    text += fmt::format(", {}", name);
+    if (!value->is_boolean()) {
+      text += " " + (value->is_string() ? value->get<std::string>() : value->dump());
+    }
+  }
+  return text;
 }
 
 PaintOptions painting_of(const PaintRequest& request) {

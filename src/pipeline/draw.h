@@ -142,8 +142,8 @@ UpsampleRequest upsampling_of(const PaintRequest& request, const ModelDefaults& 
 /// Throws invalid_argument for what the painter cannot paint.
 void resolve(PaintRequest& request, const ModelDefaults& defaults, const Painter& painter);
 
-/// "25 steps of ddim, guidance 4, 128x128, auto": what a resolved request paints with, for people
-/// and for telling runs apart.
+/// "25 steps of ddim, guidance 4, 128x128, auto, vae tiny": what a resolved request paints with,
+/// for people and for telling runs apart.
 std::string painting_text(const PaintRequest& resolved);
 
 /// The painting that a resolved request asks for.

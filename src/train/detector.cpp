@@ -131,7 +131,7 @@ class DetectorTraining {
 
   void write_model(const Optimizer& optimizer, const fs::path& model) const {
     save_tensors(model / "model.safetensors", optimizer.averaged(), at::kBFloat16);
-    nlohmann::json config = recipe_.config.at("config");
+    nlohmann::json config = own_config(recipe_);
     config.update({{"_class_name", "SceneDetector"},
                    {"world", recipe_.world},
                    {"things", config_.things},
@@ -146,11 +146,13 @@ class DetectorTraining {
  private:
   using Figures = std::map<std::string, double>;  // by name, as Review has them
 
+  static nlohmann::json own_config(const Recipe& recipe) {
+    auto config = config_value(recipe.config, "config", nlohmann::json::object());
+    config["image_size"] = recipe.resolution;
+    return config;
+  }
   static SceneDetectorConfig config_of(const Recipe& recipe, const World& world) {
-    auto config = SceneDetectorConfig::from_json(
-        config_value(recipe.config, "config", nlohmann::json::object()));
-    config.image_size = recipe.resolution;
-    return naming(config, world);
+    return naming(SceneDetectorConfig::from_json(own_config(recipe)), world);
   }
 
   Scene scene_of(std::uint64_t seed, std::int64_t number) const {

@@ -75,6 +75,13 @@ void make_shards(const fs::path& folder, const Autoencoder& vae, const World& wo
   }
 }
 
+/// The first scene's kept latents are this autoencoder's.
+void check_first(const at::Tensor& latents, const Autoencoder& vae, const World& world,
+                 const Recipe& recipe, at::ScalarType dtype, const fs::path& folder) {
+  const Scene first = numbered_scene(world, recipe.seed, 0);
+  check_kept(latents, picture_to_tensor(world.draw(first, recipe.resolution)), vae, dtype, folder);
+}
+
 }  // namespace
 
 Scene numbered_scene(const World& world, std::uint64_t seed, std::int64_t index) {
@@ -87,9 +94,16 @@ at::Tensor kept_latents(const fs::path& folder, const Autoencoder& vae, const Wo
   const c10::AutoGradMode no_grad(false);
   const std::int64_t shards = (count + shard_size - 1) / shard_size;
   if (ranks::rank() == 0) {
-    const nlohmann::json about = {
-        {"world", recipe.world}, {"seed", recipe.seed}, {"resolution", recipe.resolution}};
+    const nlohmann::json about = {{"world", recipe.world},
+                                  {"fingerprint", world.fingerprint()},
+                                  {"seed", recipe.seed},
+                                  {"resolution", recipe.resolution}};
     claim_folder(folder / "latents.json", about.dump());
+  }
+  if (fs::exists(
+          shard_path(folder, 0))) {  // made earlier; more of them would be of this autoencoder
+    check_first(load_tensors(shard_path(folder, 0)).at("latents")[0], vae, world, recipe, dtype,
+                folder);
   }
   make_shards(folder, vae, world, recipe, shards, dtype);
   ranks::barrier();
@@ -97,11 +111,7 @@ at::Tensor kept_latents(const fs::path& folder, const Autoencoder& vae, const Wo
   for (std::int64_t shard = 0; shard < shards; ++shard) {
     all.push_back(load_tensors(shard_path(folder, shard)).at("latents"));
   }
-  at::Tensor latents = at::cat(all).narrow(0, 0, count);
-  const Scene first = numbered_scene(world, recipe.seed, 0);
-  check_kept(latents[0], picture_to_tensor(world.draw(first, recipe.resolution)), vae, dtype,
-             folder);
-  return latents;
+  return at::cat(all).narrow(0, 0, count);
 }
 
 void check_kept(const at::Tensor& latents, const at::Tensor& picture, const Autoencoder& vae,

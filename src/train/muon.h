@@ -9,8 +9,8 @@
 
 namespace longhand {
 
-/// Muon's parameters: weights that map one layer's channels to the next one's. Vectors, embeddings
-/// and what stands at the model's edges are left to AdamW.
+/// Muon's parameters: weights of two dimensions and more, but for embeddings and the convolutions
+/// at a model's edges ("conv_in", "conv_out"), which with vectors are left to AdamW.
 bool is_hidden_matrix(const std::string& name, const at::Tensor& weight);
 
 /// Matrices of one shape that lie one after the other in a flat tensor, from `offset` on.

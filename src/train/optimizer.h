@@ -23,8 +23,7 @@ struct OptimizerConfig {
   double beta2 = 0.99;
   double clip_norm = 1.0;
   double ema_decay = 0.999;
-  bool muon = false;  // for weights of two dimensions and more that are no embedding and neither
-                      // the first nor the last layer's
+  bool muon = false;  // for what is_hidden_matrix says (train/muon.h)
   double muon_momentum = 0.95;
 };
 

@@ -1,5 +1,7 @@
 // Trains unCLIP's diffusion prior (Ramesh et al. 2022, section 2.2): from a caption, as CLIP reads
 // it, to the CLIP embedding of its picture, which the network predicts without noise.
+#include <array>
+
 #include "diffusion/noise_schedule.h"
 #include "diffusion/sampler.h"
 #include "models/config.h"
@@ -15,6 +17,7 @@ using at::Tensor;
 using nlohmann::json;
 
 constexpr int review_steps = 25;
+constexpr std::array measured = {"clip_mean", "clip_std"};  // of the scenes' embeddings, not learnt
 
 struct Batch {
   PriorScenes::Batch scenes;
@@ -39,8 +42,13 @@ class PriorTraining {
     weights_.parameters().at("clip_std").copy_(std_);
   }
 
-  /// The statistics of embeddings among them get no gradients, and so stay.
-  std::map<std::string, Tensor> parameters() const { return weights_.parameters(); }
+  std::map<std::string, Tensor> parameters() const {
+    std::map<std::string, Tensor> learned = weights_.parameters();
+    for (const char* name : measured) {
+      learned.erase(name);
+    }
+    return learned;
+  }
 
   Batch batch(std::int64_t step) const {
     Random random({recipe_.seed, 3, static_cast<std::uint64_t>(step)});
@@ -81,8 +89,11 @@ class PriorTraining {
   }
 
   void write_model(const Optimizer& optimizer, const fs::path& model) const {
-    save_tensors(model / "prior" / "diffusion_pytorch_model.safetensors", optimizer.averaged(),
-                 at::kBFloat16);
+    std::map<std::string, Tensor> all = optimizer.averaged();
+    for (const char* name : measured) {
+      all[name] = weights_.parameters().at(name);
+    }
+    save_tensors(model / "prior" / "diffusion_pytorch_model.safetensors", all, at::kBFloat16);
     write_file_atomically(model / "prior" / "config.json", config_.dump(2) + "\n");
     write_file_atomically(model / "prior_scheduler" / "scheduler_config.json",
                           scheduler_.dump(2) + "\n");

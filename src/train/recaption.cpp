@@ -32,9 +32,6 @@ std::vector<std::string> captions_of(const GitForCausalLM& captioner,
 }  // namespace
 
 void recaption(const Recipe& recipe) {
-  if (ranks::rank() > 0) {
-    return;
-  }
   const c10::InferenceMode inference;
   const at::ScalarType dtype = dtype_named(recipe.dtype);
   const auto scenes = config_value<std::int64_t>(recipe.config, "scenes", 10000);
@@ -47,6 +44,9 @@ void recaption(const Recipe& recipe) {
   const World world(recipe.world);
   const Tensor latents = kept_latents(config_value<std::string>(recipe.config, "latents", ""), *vae,
                                       world, recipe, scenes, dtype);
+  if (ranks::rank() > 0) {
+    return;  // it has encoded its part
+  }
   fs::create_directories(recipe.out);
   RowWriter writer(recipe.out / "captions.jsonl",
                    {{written_number, Column::Type::whole}, {"short"}, {"descriptive"}});

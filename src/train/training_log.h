@@ -18,7 +18,8 @@ struct StepFigures {
 
 class TrainingLog {
  public:
-  /// Goes on after `done` steps: what is on file of later ones, which a lost run took, is dropped.
+  /// Goes on after `done` steps: what losses.csv has of later ones, which a lost run took, is
+  /// dropped.
   TrainingLog(const Recipe& recipe, std::int64_t done);
 
   /// Figures of step number 1, 2, …; each tenth goes to the events, with the mean loss since.

@@ -26,6 +26,14 @@ std::uint32_t stable_hash(const std::string& text) {
   return hash;
 }
 
+/// The same of 64 bits, going on from a hash.
+std::uint64_t hash_on(std::uint64_t hash, const auto& bytes) {
+  for (const auto byte : bytes) {
+    hash = (hash ^ static_cast<std::uint8_t>(byte)) * 1099511628211U;
+  }
+  return hash;
+}
+
 void paint_shadow(Raster& canvas, double centre, double base, double width) {
   const double n = canvas.size, rx = width * 0.48 * n, ry = std::max(1.5, rx * 0.16);
   const double cx = centre * n, cy = base * n - ry * 0.3;
@@ -102,6 +110,12 @@ bool World::held_out(const Scene& scene) const {
          chosen("pair", true,
                 std::min(scene.figures[0].thing, scene.figures[1].thing) + "+" +
                     std::max(scene.figures[0].thing, scene.figures[1].thing));
+}
+
+bool World::avoids(const Scene& scene) const {
+  return std::ranges::any_of(scene.figures, [&](const Figure& figure) {
+    return vocabulary_->avoid.contains({figure.colour, scene.place});
+  });
 }
 
 /// Makes a figure a sign more often than other things are met, and gives signs their words: shorter
@@ -183,10 +197,7 @@ Scene World::sample_with_held_out(Random& random) const {
     Scene scene = any_scene(random);
     const bool distinct =
         scene.figures.size() == 1 || scene.figures[0].thing != scene.figures[1].thing;
-    const bool unseen = std::ranges::any_of(scene.figures, [&](const Figure& figure) {
-      return vocabulary_->avoid.contains({figure.colour, scene.place});
-    });
-    if (distinct && !unseen) {
+    if (distinct && !avoids(scene)) {
       return scene;
     }
   }
@@ -194,6 +205,20 @@ Scene World::sample_with_held_out(Random& random) const {
 
 std::vector<Box> World::boxes(const Scene& scene) const {
   return lay_out(scene, *sprites_, vocabulary_->grid);
+}
+
+std::uint64_t World::fingerprint() const {
+  std::uint64_t hash = 14695981039346656037U;
+  for (std::uint64_t i = 0; i < 600; ++i) {
+    Random random({7, i});
+    const Scene scene = sample(random);
+    if (i < 48) {
+      hash = hash_on(hash, draw(scene, 128).pixels);
+    }
+    hash = hash_on(hash, short_caption(scene, random) + "\n");
+    hash = hash_on(hash, descriptive_caption(scene, random) + "\n");
+  }
+  return hash;
 }
 
 Image World::draw(const Scene& scene, int size) const {

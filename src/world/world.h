@@ -63,10 +63,17 @@ class World {
   /// Combinations that are kept for testing, one in twenty of each kind that the world names: see
   /// Vocabulary::held_out.
   bool held_out(const Scene& scene) const;
+  /// Would hide a thing in its place, as white on snow, so that it is never shown.
+  bool avoids(const Scene& scene) const;
   /// Where its figures are (world/layout.h), on the world's grid.
   std::vector<Box> boxes(const Scene& scene) const;
   /// RGB, size×size. Deterministic; thread-safe; sprites rasterised once and kept.
   Image draw(const Scene& scene, int size) const;
+
+  /// A hash of what its scenes look like and are said to be, of 48 pictures and 600 captions:
+  /// another one is another world under the same name. The same on every machine with the same
+  /// librsvg.
+  std::uint64_t fingerprint() const;
 
   // The three captions of DALL·E 3's report (Betker et al. 2023, section 2).
   /// As pictures in the web have it: mostly the main thing alone, noisy, sometimes wrong, sometimes

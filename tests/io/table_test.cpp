@@ -80,6 +80,19 @@ TEST_CASE("an unfinished last row is dropped") {
   CHECK(read_all(path) == std::vector<std::vector<std::string>>{{"a", "b", "1"}, {"c", "d", "2"}});
 }
 
+TEST_CASE("an empty line is a row of a text file, too") {
+  const Scratch scratch;
+  const fs::path path = scratch.folder / "x.txt";
+  for (const int before : {0, 3}) {
+    RowWriter writer(path, {{"Caption"}}, {.text_column = "Caption"});
+    CHECK(writer.before() == before);
+    for (const char* caption : {"a cat", "", "a dog"}) {
+      writer.append({std::string(caption)});
+    }
+  }
+  CHECK(read_file(path) == "a cat\n\na dog\na cat\n\na dog\n");
+}
+
 TEST_CASE("killed at any moment, no row that was appended is lost or doubled") {
   const Scratch scratch;
   for (const char* ending : {"k.csv", "k.jsonl"}) {

@@ -144,6 +144,36 @@ TEST_CASE("broken files and samples") {
   CHECK_THROWS_WITH_AS(RowReader::open(path), doctest::Contains("has over"), Error);
 }
 
+TEST_CASE("a file that breaks off ends once it has said so") {
+  const Folder folder;
+  const fs::path path = folder.path / "half.tar";
+  const std::string text(5000, 'a');
+  write_tar(path, {{"1.txt", text}, {"2.txt", text}, {"3.txt", text}});
+  write_file_atomically(path, read_file(path).substr(0, 8000));  // within the second one
+  const auto reader = RowReader::open(path);
+  CHECK(reader->next() == Strings{"1", text});
+  CHECK_THROWS_WITH_AS(reader->next(), doctest::Contains("no whole tar file"), Error);
+  CHECK_FALSE(reader->next());
+}
+
+TEST_CASE("what is too large, and shards of other columns, are passed over") {
+  const Folder folder;
+  const fs::path shards = folder.path / "shards";
+  fs::create_directories(shards);
+  const std::string large((16 << 20) + 1, 'a');
+  write_tar(shards / "0.tar",
+            {{"1.txt", "a cat"}, {"2.txt", large}, {"2.cls", "7"}, {"3.txt", "a dog"}});
+  write_tar(shards / "1.tar", {{"4.json", R"({"url":"…","caption":"a cow"})"}});
+  write_tar(shards / "2.tar", {{"5.txt", "a pig"}});
+  const auto reader = RowReader::open(shards);
+  CHECK(reader->next() == Strings{"1", "a cat"});
+  CHECK_THROWS_WITH_AS(reader->next(), doctest::Contains("has over"), Error);
+  CHECK(reader->next() == Strings{"3", "a dog"});
+  CHECK_THROWS_WITH_AS(reader->next(), doctest::Contains("other columns"), Error);
+  CHECK(reader->next() == Strings{"5", "a pig"});
+  CHECK_FALSE(reader->next());
+}
+
 TEST_CASE("a tar file of another job is left as it is") {
   const Folder folder;
   const fs::path path = folder.path / "other.tar";
