@@ -30,6 +30,7 @@ PictureRecord embedding_record(const EmbeddingRequest& request, const std::strin
 
 void start_from_noise_of(const Image& picture, std::vector<Order>& orders, const Painter& painter,
                          PaintOptions& options) {
+  painter.check_memory(std::ssize(orders), options);  // before the picture's noise is looked for
   options.unbounded = true;
   PaintOptions inverting = options;
   Progress progress("finding the picture's noise", "steps",

@@ -57,7 +57,12 @@ GroupNorm::GroupNorm(const Scope& scope, int groups, int channels, double epsilo
     : weight(scope.take("weight", {channels}, Init::ones)),
       bias(scope.take("bias", {channels}, Init::zeros)),
       groups(groups),
-      epsilon(epsilon) {}
+      epsilon(epsilon) {
+  if (groups < 1 || channels % groups != 0) {
+    fail(Kind::corrupt, "a group norm of {} channels in {} groups, which do not divide them",
+         channels, groups);
+  }
+}
 
 Tensor GroupNorm::forward(const Tensor& x) const {
   return trained(x) ? trained_group_norm(x, groups, weight, bias, epsilon, AfterNorm::nothing)

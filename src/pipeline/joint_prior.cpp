@@ -12,8 +12,8 @@ namespace {
 
 constexpr int samples = 2;
 
-AutoregressivePrior autoregressive_prior(const fs::path& folder, const TextEncoder& encoder,
-                                         at::Device device) {
+/// On the processor: its codes are drawn one by one, and it is small.
+AutoregressivePrior autoregressive_prior(const fs::path& folder, const TextEncoder& encoder) {
   const auto config = AutoregressivePriorConfig::from_json(read_config(folder / "config.json"));
   const CLIPTextConfig& text = encoder.config();
   if (config.embedding_dim != text.projection_dim ||
@@ -26,8 +26,7 @@ AutoregressivePrior autoregressive_prior(const fs::path& folder, const TextEncod
         text.projection_dim);
   }
   // Buckets are told apart in more digits than bfloat16 has.
-  Weights weights = Weights::mapped(weight_files(folder, "diffusion_pytorch_model"),
-                                    at::TensorOptions(device).dtype(at::kFloat));
+  Weights weights = Weights::mapped(weight_files(folder, "diffusion_pytorch_model"), at::kFloat);
   return {weights, config};
 }
 
@@ -48,7 +47,7 @@ JointPrior::JointPrior(const Checkpoint& checkpoint, const fs::path& other,
         "--prior out, or train one (`longhand train`)",
         other.string());
   }
-  autoregressive_.emplace(autoregressive_prior(folder, encoder, placement.device()));
+  autoregressive_.emplace(autoregressive_prior(folder, encoder));
 }
 
 at::Tensor JointPrior::imagine(const TextEncoder& encoder, const std::vector<std::string>& captions,
@@ -86,8 +85,9 @@ at::Tensor JointPrior::by_components(const TextEncoder& encoder,
         std::bit_cast<std::uint32_t>(keys[i][0].item<float>()),
         std::bit_cast<std::uint32_t>(keys[i][1].item<float>())});
   }
+  const auto here = at::TensorOptions(at::kCPU).dtype(at::kFloat);
   return imagined(*autoregressive_,
-                  {text.text_embeds.to(at::kFloat), text.states.to(at::kFloat), text.mask}, random)
+                  {text.text_embeds.to(here), text.states.to(here), text.mask.cpu()}, random)
       .to(placement_);
 }
 

@@ -36,7 +36,7 @@ int64_t component_bytes(const Checkpoint& checkpoint, const std::string& compone
   }
 }
 
-/// Sides are multiples of 64, which every model paints, in about the same proportion.
+/// Sides are multiples of 64, which all but Karlo paint, in about the same proportion.
 std::optional<Size> largest_size_within(const NeedOf& need, int64_t n, Size size, int64_t room) {
   constexpr int unit = 64;
   for (int width = (size.width - 1) / unit * unit; width >= unit; width -= unit) {

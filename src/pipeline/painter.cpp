@@ -106,7 +106,11 @@ void Painter::add_refiner(const fs::path& model, const ModelOptions& options) {
 }
 
 void Painter::check(const PaintOptions& options) const {
-  model_->latent_shape(1, options.width, options.height);
+  const auto latents = model_->latent_shape(1, options.width, options.height);
+  if (refiner_ && refiner_->latent_shape(1, options.width, options.height) != latents) {
+    fail(Kind::invalid_argument,
+         "the refiner's latents are not those of the model, so that it cannot go on from them");
+  }
   denoising_steps(options);
   enlargement(options);
   if (options.best_of < 1) {
@@ -182,6 +186,7 @@ int Painter::steps(const std::vector<Order>& orders, const PaintOptions& options
 int Painter::steps_of_noise(const Order& order, const PaintOptions& options) const {
   PaintOptions once = options;
   once.best_of = 1;
+  once.enlarge = false;
   return steps({order}, once) - model_->super_res_steps();
 }
 
@@ -327,6 +332,10 @@ std::vector<Image> Painter::paint(const std::vector<Order>& orders,
 
 at::Tensor Painter::noise_of(const Image& picture, const Order& order,
                              const PaintOptions& options) const {
+  std::optional<FrugalMemory> frugal;
+  if (check_memory(1, options)) {
+    frugal.emplace();
+  }
   return guarded([&] {
     Run run = run_of({order}, options);
     const at::Tensor pictures = picture_to_tensor(picture).unsqueeze(0).to(model_->device());

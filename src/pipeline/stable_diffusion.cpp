@@ -71,6 +71,10 @@ StableDiffusion::StableDiffusion(const Checkpoint& checkpoint, const ModelOption
       autoencoder_(painting_autoencoder(checkpoint, "vae", options)),
       previewer_(preview_autoencoder(checkpoint, "vae", options, autoencoder_)),
       schedule_(SchedulerConfig::from_json(checkpoint.config("scheduler"))) {
+  if (!(is_xl() ? text_encoder_2_ : text_encoder_)) {
+    fail(Kind::corrupt, "{}: this unet reads with {}, which the model lacks",
+         checkpoint.configs().string(), is_xl() ? "text_encoder_2" : "text_encoder");
+  }
   if (checkpoint.has("image_normalizer")) {
     image_.emplace(checkpoint, options);
   } else if (is_xl() && looks_at_latents(checkpoint, autoencoder_->latent_channels())) {
@@ -86,10 +90,6 @@ StableDiffusion::StableDiffusion(const Checkpoint& checkpoint, const ModelOption
   if (checkpoint.has("super_res")) {
     enlarger_.emplace(checkpoint, SuperResolutionNames{"super_res", "", "super_res_scheduler"},
                       placement_);
-  }
-  if (!(is_xl() ? text_encoder_2_ : text_encoder_)) {
-    fail(Kind::corrupt, "{}: this unet reads with {}, which the model lacks",
-         checkpoint.configs().string(), is_xl() ? "text_encoder_2" : "text_encoder");
   }
   const UNet2DConditionConfig& own = unet_.config();
   int width = 0;

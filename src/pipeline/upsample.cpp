@@ -23,7 +23,7 @@ constexpr std::size_t most_pending = 4096;  // rows that may wait for an earlier
 long word_count(const std::string& text) { return std::ranges::count(text, ' ') + 1; }
 
 /// The prompt's own words as a caption begins: without its last full stop, its first letter small
-/// unless it begins a name or an acronym.
+/// unless it begins an acronym.
 std::string as_opening(const std::string& prompt) {
   std::string text = tidy(prompt);
   while (text.ends_with('.') || text.ends_with(',')) {

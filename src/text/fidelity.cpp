@@ -375,6 +375,58 @@ std::vector<std::string> drawn_otherwise(const std::string& prompt, const std::s
   return found;
 }
 
+/// A caption, prepared to be matched.
+struct PreparedCaption {
+  explicit PreparedCaption(std::string_view caption)
+      : text(caption), words(words_of(caption)), padded(joined(words)) {
+    std::ranges::transform(words, std::back_inserter(stems), stem);
+  }
+  std::string_view text;
+  Words words;
+  std::string padded;  // the words with spaces around
+  Words stems;
+};
+
+bool keeps(const PreparedCaption& read, const Demand& demand) {
+  switch (demand.kind) {
+    case Demand::Kind::quote:
+      return read.text.find(demand.text) != std::string_view::npos;
+    case Demand::Kind::number:
+    case Demand::Kind::colour:
+      return holds_before(read.words, read.stems, demand.stems[0], demand.stems[1]) ||
+             holds_after(read.words, read.stems, demand.stems[0], demand.stems[1]);
+    case Demand::Kind::word:
+      return std::ranges::find(read.stems, demand.stems[0]) != read.stems.end();
+    case Demand::Kind::relation:
+      break;
+  }
+  return std::ranges::any_of(relations(), [&](const auto& relation) {
+    return relation.first == demand.text && has_any(read.padded, relation.second);
+  });
+}
+
+double weight_of(Demand::Kind kind) {
+  return kind == Demand::Kind::quote                                    ? 4
+         : kind == Demand::Kind::number || kind == Demand::Kind::colour ? 2
+                                                                        : 1;
+}
+
+Kept& count_of(Verdict& verdict, Demand::Kind kind) {
+  switch (kind) {
+    case Demand::Kind::quote:
+      return verdict.quotes;
+    case Demand::Kind::number:
+      return verdict.numbers;
+    case Demand::Kind::colour:
+      return verdict.colours;
+    case Demand::Kind::relation:
+      return verdict.relations;
+    case Demand::Kind::word:
+      break;
+  }
+  return verdict.words;
+}
+
 }  // namespace
 
 Demands::Demands(std::string_view prompt) {
@@ -416,56 +468,24 @@ Demands::Demands(std::string_view prompt) {
 }
 
 Verdict Demands::judge(std::string_view caption) const {
-  const Words words = words_of(caption);
-  Words stems;
-  for (const std::string& word : words) {
-    stems.push_back(stem(word));
-  }
-  const std::set<std::string> have(stems.begin(), stems.end());
-  const std::string padded = joined(words);
+  const PreparedCaption read(caption);
   Verdict verdict;
   double weight_kept = 0, weight_asked = 0;
   for (const Demand& demand : demands_) {
-    bool kept = false;
-    double weight = 1;
-    Kept* count = &verdict.words;
-    switch (demand.kind) {
-      case Demand::Kind::quote:
-        kept = caption.find(demand.text) != std::string_view::npos;
-        count = &verdict.quotes;
-        weight = 4;
-        break;
-      case Demand::Kind::number:
-      case Demand::Kind::colour:
-        kept = holds_before(words, stems, demand.stems[0], demand.stems[1]) ||
-               holds_after(words, stems, demand.stems[0], demand.stems[1]);
-        count = demand.kind == Demand::Kind::number ? &verdict.numbers : &verdict.colours;
-        weight = 2;
-        break;
-      case Demand::Kind::word:
-        kept = have.contains(demand.stems[0]);
-        break;
-      case Demand::Kind::relation: {
-        const auto& phrases = std::ranges::find(relations(), demand.text, [](const auto& each) {
-                                return each.first;
-                              })->second;
-        kept = has_any(padded, phrases);
-        count = &verdict.relations;
-        break;
-      }
-    }
-    ++count->asked;
-    count->kept += kept ? 1 : 0;
-    weight_asked += weight;
-    weight_kept += kept ? weight : 0;
+    const bool kept = keeps(read, demand);
+    Kept& count = count_of(verdict, demand.kind);
+    ++count.asked;
+    count.kept += kept ? 1 : 0;
+    weight_asked += weight_of(demand.kind);
+    weight_kept += kept ? weight_of(demand.kind) : 0;
     if (!kept) {
       verdict.lost.push_back(demand.text);
     }
   }
-  verdict.contradictions = contradictions_of(demands_, words, stems);
-  for (const auto& more :
-       {on_the_wrong_side(sides_, words, stems), said_to_be_another(demands_, said_, words, stems),
-        drawn_otherwise(said_, padded)}) {
+  verdict.contradictions = contradictions_of(demands_, read.words, read.stems);
+  for (const auto& more : {on_the_wrong_side(sides_, read.words, read.stems),
+                           said_to_be_another(demands_, said_, read.words, read.stems),
+                           drawn_otherwise(said_, read.padded)}) {
     verdict.contradictions.insert(verdict.contradictions.end(), more.begin(), more.end());
   }
   weight_asked += 2 * static_cast<double>(verdict.contradictions.size());
