@@ -1,8 +1,6 @@
 // longhand eval: how well a model follows prompts, with known truth.
 #include <fmt/ranges.h>
 
-#include <set>
-
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/painting.h"
@@ -297,15 +295,13 @@ int run_curves(const Arguments& arguments) {
 /// trials.
 TrialCaptions captions_of(const fs::path& evaluation, const std::vector<Trial>& trials) {
   TrialCaptions captions;
-  std::set<std::pair<std::string, std::int64_t>> asked;  // prompts and seeds
   for (const ReportRow& row : read_evaluation(evaluation)) {
     if (row.kind == "lengthened") {
-      captions[{row.task, row.seed}] = row.caption;
-      asked.insert({row.prompt, row.seed});
+      captions[{row.prompt, row.seed}] = row.caption;
     }
   }
   for (const Trial& trial : trials) {
-    if (trial.kind == "lengthened" && !asked.contains({trial.prompt.prompt, trial.seed})) {
+    if (trial.kind == "lengthened" && !captions.contains({trial.prompt.prompt, trial.seed})) {
       fail(
           Kind::invalid_argument,
           "{} has no lengthened caption of \"{}\"; name an evaluation of the same tasks, limit and "

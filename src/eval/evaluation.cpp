@@ -56,7 +56,7 @@ std::vector<std::string> Evaluator::captions_of(std::int64_t first,
   const std::string& kind = trials.front().kind;
   if (kind == "lengthened" && upsampler == nullptr) {
     for (const Trial& trial : trials) {
-      captions.push_back(lengthened.at({trial.prompt.task, trial.seed}));
+      captions.push_back(lengthened.at({trial.prompt.prompt, trial.seed}));
     }
     return captions;
   }

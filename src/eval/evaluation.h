@@ -25,7 +25,7 @@ struct Trial {
   std::int64_t seed = 0;
 };
 
-/// Captions of trials, by task and seed: a prompt may be asked for more than once.
+/// Captions of trials, by prompt and seed: a prompt may be asked for more than once.
 using TrialCaptions = std::map<std::pair<std::string, std::int64_t>, std::string>;
 
 struct Judged {

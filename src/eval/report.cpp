@@ -104,9 +104,7 @@ std::string table(const std::vector<ReportRow>& rows) {
     html += fmt::format("<tr><td>{} <small>{} different prompts</small></td>", title(task),
                         different_prompts(rows, task));
     for (const std::string& kind : kinds) {
-      const Share found = share_followed(rows, kind, task);
-      html += fmt::format("<td>{:.1f} % <small>{:.0f}–{:.0f}</small></td>", 100 * found.share,
-                          100 * found.low, 100 * found.high);
+      html += "<td>" + text_of(share_followed(rows, kind, task)) + "</td>";
     }
     html += "</tr>\n";
   }

@@ -14,7 +14,7 @@ namespace longhand {
 /// row of each. Returns how many rows it wrote. `out` is there when it is whole, or as it was.
 /// Throws invalid_argument for other formats, an `out` that is there already, and shards of other
 /// columns or settings (seed, model, template and the like); corrupt where shards do not have as
-/// many rows as shards of one job have.
+/// many rows as shards of one job have, or end within a row.
 std::int64_t merge_shards(const std::vector<fs::path>& shards, const fs::path& out);
 
 }  // namespace longhand

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cmath>
 #include <random>
+#include <set>
 
 #include "core/error.h"
 #include "core/fields.h"
@@ -124,19 +125,21 @@ std::string painting_text(const PaintRequest& resolved) {
       "{} steps of {}, guidance {}, {}x{}, {}{}", *resolved.steps, resolved.scheduler,
       *resolved.guidance, resolved.size->width, resolved.size->height, resolved.dtype,
       resolved.best_of > 1 ? fmt::format(", the best of {} pictures", resolved.best_of) : "");
+  static const std::set<std::string_view> said = {
+      "model", "seed", "steps", "guidance", "size", "dtype", "scheduler", "device", "best_of"};
   const nlohmann::json own = request_to_json(resolved), usual = request_to_json(PaintRequest{});
-  for (const char* name : {"lora", "config", "prediction_type", "vae", "refiner", "refiner_start",
-                           "prior", "prior_steps", "prior_guidance", "imagine", "enlarge",
-                           "negative_prompt", "long_prompt", "emphasis", "guidance_rescale"}) {
+  const auto add = [&](const char* name) {
     const auto value = own.find(name);
-    if (value == own.end() || *value == usual.value(name, nlohmann::json(0.0))) {
-      continue;
+    const nlohmann::json unset = 0.0;  // guidance_rescale's
+    if (said.contains(name) || value == own.end() || *value == usual.value(name, unset)) {
+      return;
     }
     text += fmt::format(", {}", name);
     if (!value->is_boolean()) {
       text += " " + (value->is_string() ? value->get<std::string>() : value->dump());
     }
-  }
+  };
+  std::apply([&](const auto&... each) { (add(each.name), ...); }, PaintRequest::painting_fields);
   return text;
 }
 

@@ -66,6 +66,10 @@ class Module(Case):
             longhand.Upsampler(str(self.folder / "none.gguf"))
         with self.assertRaisesRegex(ValueError, r"prompts\[1\].*empty"):
             longhand.Upsampler().upsample(["a cat", ""])
+        with self.assertRaisesRegex(ValueError, "candidates"):
+            longhand.Upsampler(candidates=0)
+        with self.assertRaisesRegex(ValueError, "steps"):
+            longhand.Painter().paint(["a cat"], [1], steps=0)
         with self.assertRaisesRegex(ValueError, "one seed for each"):
             longhand.Painter().paint(["a cat"], [])
         with self.assertRaisesRegex(ValueError, "scheduler"):

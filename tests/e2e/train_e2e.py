@@ -326,6 +326,15 @@ class GoingOn(Training):
         self.longhand("train", self.recipe("autoencoder", "other", 2, seed=9))
         self.refused(4, "latents of another autoencoder", "train", self.recipe("clip", "further", 1))
 
+    def test_latents_of_another_world(self):
+        """Of the same name, but with other scenes, as where its file or how it draws has changed."""
+        for kind in ("autoencoder", "clip"):
+            self.longhand("train", self.recipe(kind, kind, 2))
+        about = self.folder / "latents/latents.json"
+        kept = json.loads(about.read_text())
+        about.write_text(json.dumps(kept | {"fingerprint": kept["fingerprint"] ^ 1}, separators=(",", ":")) + "\n")
+        self.refused(2, "other options", "train", self.recipe("clip", "further", 1))
+
 
 class Smoke(Training):
     def test_the_whole_story(self):

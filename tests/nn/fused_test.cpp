@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "core/error.h"
 #include "nn/layers.h"
 #include "nn/trained.h"
 
@@ -24,6 +25,14 @@ double relative_to_largest(const Tensor& answer, const Tensor& exact) {
 double tolerance(at::ScalarType dtype) { return dtype == at::kFloat ? 1e-5 : 0x1p-8; }
 
 }  // namespace
+
+TEST_CASE("a group norm whose groups do not divide its channels is refused") {
+  Weights weights = Weights::fresh(1);
+  for (const int groups : {0, 5, 32}) {
+    CHECK_THROWS_AS(GroupNorm(Scope(weights) / groups, groups, 16, 1e-5), Error);
+  }
+  CHECK_NOTHROW(GroupNorm(Scope(weights) / "norm", 4, 16, 1e-5));
+}
 
 TEST_CASE("gated_gelu") {
   at::manual_seed(1);

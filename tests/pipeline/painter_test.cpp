@@ -112,6 +112,23 @@ TEST_CASE("tiny autoencoders are told by the latents that they know") {
   }
 }
 
+TEST_CASE("how a run was painted, in words that tell it from others") {
+  PaintRequest request;
+  request.steps = 25;
+  request.scheduler = "ddim";
+  request.guidance = 4;
+  request.guidance_rescale = 0;
+  request.size = Size{128, 128};
+  request.seed = 3;
+  CHECK(painting_text(request) == "25 steps of ddim, guidance 4, 128x128, auto");
+  request.lora = {"style.safetensors:0.5"};
+  request.negative_prompt = "a dog";
+  request.imagine = true;
+  CHECK(painting_text(request) ==
+        "25 steps of ddim, guidance 4, 128x128, auto, lora [\"style.safetensors:0.5\"], imagine, "
+        "negative_prompt a dog");
+}
+
 TEST_CASE("what lengthening takes from a request for pictures") {
   PaintRequest request;
   request.llm = "http://localhost:1/v1";
