@@ -15,6 +15,7 @@
 #include "core/log.h"
 #include "core/memory.h"
 #include "io/hub_catalogue.h"
+#include "nn/torch_error.h"
 #include "pipeline/draw.h"
 #include "pipeline/language_models.h"
 #include "text/sentences.h"
@@ -117,31 +118,37 @@ class PythonPainter {
   Painter painter_;
 };
 
+void raise(const Error& error, nb::handle own) {
+  PyObject* type = own.ptr();
+  switch (error.kind()) {
+    case Kind::invalid_argument:
+    case Kind::corrupt:
+      type = PyExc_ValueError;
+      break;
+    case Kind::not_found:
+      type = PyExc_FileNotFoundError;
+      break;
+    case Kind::out_of_memory:
+      type = PyExc_MemoryError;
+      break;
+    case Kind::cancelled:
+      type = PyExc_KeyboardInterrupt;
+      break;
+    default:
+      break;
+  }
+  PyErr_SetString(type, error.what());
+}
+
 void bind_errors(nb::module_& module) {
   static nb::handle own = nb::exception<Error>(module, "Error").release();
   nb::register_exception_translator([](const std::exception_ptr& thrown, void*) {
     try {
       std::rethrow_exception(thrown);
     } catch (const Error& error) {
-      PyObject* type = own.ptr();
-      switch (error.kind()) {
-        case Kind::invalid_argument:
-        case Kind::corrupt:
-          type = PyExc_ValueError;
-          break;
-        case Kind::not_found:
-          type = PyExc_FileNotFoundError;
-          break;
-        case Kind::out_of_memory:
-          type = PyExc_MemoryError;
-          break;
-        case Kind::cancelled:
-          type = PyExc_KeyboardInterrupt;
-          break;
-        default:
-          break;
-      }
-      PyErr_SetString(type, error.what());
+      raise(error, own);
+    } catch (const c10::Error& error) {
+      raise(house_error(error), own);
     }
   });
 }

@@ -8,6 +8,7 @@
 #include "core/log.h"
 #include "core/memory.h"
 #include "core/version.h"
+#include "nn/torch_error.h"
 
 namespace longhand {
 namespace {
@@ -71,6 +72,8 @@ int main(int argc, char** argv) {
     return longhand::run(argc, argv);
   } catch (const Error& error) {
     return longhand::report(error);
+  } catch (const c10::Error& error) {
+    return longhand::report(longhand::house_error(error));
   } catch (const std::bad_alloc&) {
     return longhand::report(
         Error(longhand::Kind::out_of_memory, "out of memory: take a smaller batch or size"));

@@ -19,6 +19,8 @@ class NoiseSource {
   /// Noise [batch, …], float32: row i is the next torch.randn([1, …]) of generator i. Throws
   /// internal where the batch has not one row for each generator.
   at::Tensor draw(at::IntArrayRef shape);
+  /// Rows of the batch.
+  std::int64_t size() const { return std::ssize(generators_); }
   at::Tensor draw_like(const at::Tensor& sample) { return draw(sample.sizes()); }
 
  private:

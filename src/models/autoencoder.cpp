@@ -1,5 +1,7 @@
 #include "models/autoencoder.h"
 
+#include <variant>
+
 #include "core/error.h"
 #include "models/autoencoder_kl.h"
 #include "models/autoencoder_tiny.h"
@@ -8,22 +10,51 @@
 #include "models/vq_model.h"
 
 namespace longhand {
+namespace {
 
-std::unique_ptr<Autoencoder> make_autoencoder(const nlohmann::json& config, Weights& weights,
-                                              const std::string& where) {
+using Settings = std::variant<AutoencoderKLConfig, AutoencoderTinyConfig, VQModelConfig>;
+
+Settings settings_of(const nlohmann::json& config, const std::string& where) {
   const auto name = config_value<std::string>(config, "_class_name", "AutoencoderKL");
   if (name == "AutoencoderKL") {
-    return std::make_unique<AutoencoderKL>(weights, AutoencoderKLConfig::from_json(config));
+    return AutoencoderKLConfig::from_json(config);
   }
   if (name == "AutoencoderTiny") {
-    return std::make_unique<AutoencoderTiny>(weights, AutoencoderTinyConfig::from_json(config));
+    return AutoencoderTinyConfig::from_json(config);
   }
   if (name == "VQModel") {
-    return std::make_unique<VQModel>(weights, VQModelConfig::from_json(config));
+    return VQModelConfig::from_json(config);
   }
   fail(Kind::corrupt,
        "{}: _class_name {} is not known; expected AutoencoderKL, AutoencoderTiny or VQModel", where,
        name);
+}
+
+struct Maker {
+  using Made = std::unique_ptr<Autoencoder>;
+  Weights& weights;
+
+  Made operator()(const AutoencoderKLConfig& config) const {
+    return std::make_unique<AutoencoderKL>(weights, config);
+  }
+  Made operator()(const AutoencoderTinyConfig& config) const {
+    return std::make_unique<AutoencoderTiny>(weights, config);
+  }
+  Made operator()(const VQModelConfig& config) const {
+    return std::make_unique<VQModel>(weights, config);
+  }
+};
+
+}  // namespace
+
+int autoencoder_factor(const nlohmann::json& config, const std::string& where) {
+  return std::visit([](const auto& settings) { return settings.factor(); },
+                    settings_of(config, where));
+}
+
+std::unique_ptr<Autoencoder> make_autoencoder(const nlohmann::json& config, Weights& weights,
+                                              const std::string& where) {
+  return std::visit(Maker{weights}, settings_of(config, where));
 }
 
 std::unique_ptr<Autoencoder> load_autoencoder(const fs::path& folder,

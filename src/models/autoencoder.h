@@ -35,6 +35,8 @@ class Autoencoder {
                                    at::ScalarType dtype) const = 0;
 };
 
+/// The factor of the autoencoder that a config.json describes; as below.
+int autoencoder_factor(const nlohmann::json& config, const std::string& where);
 /// The autoencoder that a config.json describes, with weights that outlive it; `where` names the
 /// config in errors. Throws corrupt.
 std::unique_ptr<Autoencoder> make_autoencoder(const nlohmann::json& config, Weights& weights,

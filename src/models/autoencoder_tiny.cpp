@@ -73,8 +73,7 @@ VaeBytes bytes_of(const AutoencoderTinyConfig& config, std::int64_t height, std:
                   at::ScalarType dtype) {
   const std::int64_t row = 5 * config.decoder_block_out_channels.front() * width *
                            static_cast<std::int64_t>(c10::elementSize(dtype));
-  const std::int64_t factor = std::int64_t{1} << (config.num_decoder_blocks.size() - 1);
-  const std::int64_t strip = (least_strip_rows + 2 * reach_of(config)) * factor;
+  const std::int64_t strip = (least_strip_rows + 2 * reach_of(config)) * config.factor();
   return {row * height, row * std::min(height, strip)};
 }
 

@@ -24,6 +24,7 @@ struct AutoencoderTinyConfig {
   double scaling_factor = 1.0;
 
   static AutoencoderTinyConfig from_json(const nlohmann::json& config);
+  int factor() const { return 1 << (num_encoder_blocks.size() - 1); }
 };
 
 /// conv.0, ReLU, conv.2, ReLU, conv.4, a residual, ReLU (diffusers AutoencoderTinyBlock).
@@ -62,7 +63,7 @@ class AutoencoderTiny : public Autoencoder {
   Tensor pictures_of(const Tensor& latents) const override {
     return decode(latents / config_.scaling_factor);
   }
-  int factor() const override { return 1 << (config_.num_encoder_blocks.size() - 1); }
+  int factor() const override { return config_.factor(); }
   int latent_channels() const override { return config_.latent_channels; }
   std::int64_t least_bytes(std::int64_t height, std::int64_t width,
                            at::ScalarType dtype) const override;

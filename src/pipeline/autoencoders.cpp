@@ -75,6 +75,12 @@ Shared painting_autoencoder(const Checkpoint& checkpoint, const std::string& com
                              : load_autoencoder(options.vae, options.placement());
 }
 
+int painting_factor(const Checkpoint& checkpoint, const std::string& component,
+                    const ModelOptions& options) {
+  const fs::path folder = options.vae.empty() ? checkpoint.configs() / component : options.vae;
+  return autoencoder_factor(named_config(checkpoint, component, options), folder.string());
+}
+
 Shared preview_autoencoder(const Checkpoint& checkpoint, const std::string& component,
                            const ModelOptions& options, const Shared& painting) {
   if (!options.previews) {

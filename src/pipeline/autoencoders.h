@@ -15,6 +15,10 @@ std::shared_ptr<const Autoencoder> painting_autoencoder(const Checkpoint& checkp
                                                         const std::string& component,
                                                         const ModelOptions& options);
 
+/// Its factor, as its config tells.
+int painting_factor(const Checkpoint& checkpoint, const std::string& component,
+                    const ModelOptions& options);
+
 /// What previews are decoded with: the same where it is small, else tiny_autoencoder(). Null
 /// without options.previews.
 std::shared_ptr<const Autoencoder> preview_autoencoder(

@@ -13,7 +13,7 @@ constexpr int colours = 3;
 }  // namespace
 
 Ddpm::Ddpm(const Checkpoint& checkpoint, const ModelOptions& options)
-    : DiffusionModel(checkpoint, options, {}),
+    : DiffusionModel(checkpoint, options, {}, paintable_sizes(checkpoint, options)),
       unet_(load_component<UNet2DModel, UNet2DConfig>(checkpoint, "unet", placement_)),
       schedule_(SchedulerConfig::from_json(checkpoint.config("scheduler"))) {
   refuse_options_of_latents(options, "a model without text");
@@ -27,6 +27,11 @@ Ddpm::Ddpm(const Checkpoint& checkpoint, const ModelOptions& options)
          "{}: the unet takes {} channels and answers {}; expected 3, and 3 or 6 (with a variance)",
          checkpoint.configs().string(), own.in_channels, own.out_channels);
   }
+}
+
+PaintableSizes Ddpm::paintable_sizes(const Checkpoint& checkpoint, const ModelOptions&) {
+  const auto config = UNet2DConfig::from_json(checkpoint.config("unet"));
+  return {.multiple = 1 << (config.block_out_channels.size() - 1)};
 }
 
 Denoise Ddpm::denoiser(const Subject& subject, const ConditioningOptions& options,
@@ -51,9 +56,8 @@ Denoise Ddpm::denoiser(const Subject& subject, const ConditioningOptions& option
 }
 
 std::vector<std::int64_t> Ddpm::latent_shape(std::int64_t n, int width, int height) const {
-  const int factor = 1 << (unet_.config().block_out_channels.size() - 1);
-  return {n, colours, latent_side(height, factor, "height") * factor,
-          latent_side(width, factor, "width") * factor};
+  sizes().require({width, height});
+  return {n, colours, height, width};
 }
 
 std::int64_t Ddpm::working_bytes(std::int64_t n, const ConditioningOptions& options) const {

@@ -10,6 +10,8 @@ namespace longhand {
 class Ddpm : public DiffusionModel {
  public:
   Ddpm(const Checkpoint& checkpoint, const ModelOptions& options);
+  /// As its configs alone tell: before any weights are read.
+  static PaintableSizes paintable_sizes(const Checkpoint& checkpoint, const ModelOptions& options);
 
   /// Throws invalid_argument for words, pictures' embeddings and guidance: it takes none of them.
   Denoise denoiser(const Subject& subject, const ConditioningOptions& options,

@@ -20,6 +20,9 @@ using Loader = std::unique_ptr<DiffusionModel> (*)(const Checkpoint&, const Mode
 
 template <class Family>
 std::unique_ptr<DiffusionModel> load(const Checkpoint& checkpoint, const ModelOptions& options) {
+  if (options.size) {
+    Family::paintable_sizes(checkpoint, options).require(*options.size);
+  }
   return std::make_unique<Family>(checkpoint, options);
 }
 
@@ -41,11 +44,31 @@ const std::map<std::string, Loader>& families() {
   return table;
 }
 
+void require_side(const char* name, int side, int multiple) {
+  if (side % multiple != 0 || side < multiple || side > largest_side) {
+    const int nearest =
+        std::clamp((side + multiple / 2) / multiple * multiple, multiple, largest_side);
+    fail(Kind::invalid_argument,
+         "{} {} cannot be painted: it must be a multiple of {} up to {}; the nearest is {}", name,
+         side, multiple, largest_side, nearest);
+  }
+}
+
 }  // namespace
 
+void PaintableSizes::require(Size size) const {
+  if (only && size != *only) {
+    fail(Kind::invalid_argument, "{}x{} cannot be painted: this model's size is {}x{}", size.width,
+         size.height, only->width, only->height);
+  }
+  require_side("height", size.height, multiple);
+  require_side("width", size.width, multiple);
+}
+
 DiffusionModel::DiffusionModel(const Checkpoint& checkpoint, const ModelOptions& options,
-                               const fs::path& prior)
+                               const fs::path& prior, const PaintableSizes& sizes)
     : placement_(options.placement()),
+      sizes_(sizes),
       weights_bytes_(
           options.device.is_cpu() ? weights_within_memory(checkpoint, prior, options.dtype) : 0) {}
 
@@ -84,16 +107,6 @@ std::unique_ptr<DiffusionModel> load_diffusion_model(const fs::path& path,
   return found->second(checkpoint, options);
 }
 
-std::int64_t latent_side(int side, int factor, const char* name) {
-  if (side % factor != 0 || side < factor || side > largest_side) {
-    const int nearest = std::clamp((side + factor / 2) / factor * factor, factor, largest_side);
-    fail(Kind::invalid_argument,
-         "{} {} cannot be painted: it must be a multiple of {} up to {}; the nearest is {}", name,
-         side, factor, largest_side, nearest);
-  }
-  return side / factor;
-}
-
 void refuse_options_of_latents(const ModelOptions& options, const char* model) {
   const bool vae = options.tiny_vae || !options.vae.empty();
   if (vae || !options.loras.empty()) {
@@ -120,6 +133,16 @@ std::map<std::string, Weights> weights_with_loras(const Checkpoint& checkpoint,
     Lora::load(choice.path, choice.weight).add_to(targets);
   }
   return weights;
+}
+
+UNet2DConditionModel load_unet(const Checkpoint& checkpoint,
+                               std::map<std::string, Weights>& weights) {
+  const auto found = weights.find("unet");
+  if (found == weights.end()) {
+    fail(Kind::not_found, "{} has no unet", checkpoint.configs().string());
+  }
+  return UNet2DConditionModel(found->second,
+                              UNet2DConditionConfig::from_json(checkpoint.config("unet")));
 }
 
 }  // namespace longhand

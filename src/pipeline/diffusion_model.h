@@ -10,6 +10,7 @@
 #include "diffusion/sampler.h"
 #include "io/image.h"
 #include "models/checkpoint.h"
+#include "models/unet_2d_condition.h"
 #include "pipeline/super_resolution.h"
 #include "pipeline/text_encoder.h"
 
@@ -55,8 +56,19 @@ struct ModelOptions {
   bool previews = false;             // load what previews need
   fs::path config = {};              // a folder whose configs a single file is read with
   std::string prediction_type = {};  // in place of what the configs or the weights say
+  /// What is to be painted, where it is known: a size that the model cannot paint is refused before
+  /// its weights are read.
+  std::optional<Size> size = {};
 
   at::TensorOptions placement() const { return at::TensorOptions(dtype).device(device); }
+};
+
+/// The sizes that a model can paint, as its configs tell.
+struct PaintableSizes {
+  int multiple = 1;               // both sides are multiples of it, up to 4096
+  std::optional<Size> only = {};  // no other
+  /// Throws invalid_argument for another size, with the nearest that can be painted.
+  void require(Size size) const;
 };
 
 /// Re-entrant. A latent is what is denoised: pictures themselves for models in pixel space.
@@ -65,7 +77,8 @@ class DiffusionModel {
  public:
   /// `prior`: a folder with the prior, where it is a model of its own. Throws out_of_memory where
   /// the weights do not fit into the processor's memory, before they are loaded.
-  DiffusionModel(const Checkpoint& checkpoint, const ModelOptions& options, const fs::path& prior);
+  DiffusionModel(const Checkpoint& checkpoint, const ModelOptions& options, const fs::path& prior,
+                 const PaintableSizes& sizes);
   virtual ~DiffusionModel() = default;
   at::Device device() const { return placement_.device(); }
   at::ScalarType dtype() const { return c10::typeMetaToScalarType(placement_.dtype()); }
@@ -79,11 +92,10 @@ class DiffusionModel {
   /// before its latents. Throws invalid_argument for a subject that the model cannot take.
   virtual Denoise denoiser(const Subject& subject, const ConditioningOptions& options,
                            NoiseSource& noise) const = 0;
-  /// [n, channels, h, w] for pictures of this size. Throws invalid_argument for a size that cannot
-  /// be painted, with the nearest that can.
+  /// [n, channels, h, w] for pictures of this size. Throws as sizes().
   virtual std::vector<std::int64_t> latent_shape(std::int64_t n, int width, int height) const = 0;
-  /// Pictures [n, 3, H, W] in -1…1 → clean latents; noise is drawn where the reference samples
-  /// them.
+  /// Pictures [n, 3, H, W] in -1…1, or one for all of the batch → clean latents; noise is drawn
+  /// where the reference samples them, and then one picture's are as many as the noise has seeds.
   virtual at::Tensor latents_of(const at::Tensor& pictures, NoiseSource& noise) const = 0;
   /// Clean latents → pictures, about -1…1. `on_step` is called after steps of super-resolution.
   virtual at::Tensor pictures_of(const at::Tensor& latents, NoiseSource& noise,
@@ -114,6 +126,7 @@ class DiffusionModel {
 
   virtual const SchedulerConfig& schedule() const = 0;
   virtual Size own_size() const = 0;
+  const PaintableSizes& sizes() const { return sizes_; }
   /// What captions are limited to, with the two marks; 0 for a model without text.
   virtual int max_tokens() const = 0;
   /// What counts them.
@@ -126,17 +139,14 @@ class DiffusionModel {
   const at::TensorOptions placement_;  // of the networks' weights and of what they compute with
 
  private:
+  PaintableSizes sizes_;
   std::int64_t weights_bytes_;
 };
 
 /// The family is told by model_index.json's _class_name. Throws not_found, corrupt, naming the
-/// file; invalid_argument for a pipeline that is not known.
+/// file; invalid_argument for a pipeline that is not known, and for a size that it cannot paint.
 std::unique_ptr<DiffusionModel> load_diffusion_model(const fs::path& path,
                                                      const ModelOptions& options);
-
-/// A side in latents. Throws invalid_argument where it is no multiple of `factor` or beyond what
-/// can be painted, with the nearest that can.
-std::int64_t latent_side(int side, int factor, const char* name);
 
 /// Throws invalid_argument where an autoencoder or LoRAs are asked for and the model paints pixels.
 void refuse_options_of_latents(const ModelOptions& options, const char* model);
@@ -145,5 +155,9 @@ void refuse_options_of_latents(const ModelOptions& options, const char* model);
 std::map<std::string, Weights> weights_with_loras(const Checkpoint& checkpoint,
                                                   const std::vector<std::string>& components,
                                                   const ModelOptions& options);
+
+/// The denoiser, of such weights. Throws not_found where they are not there.
+UNet2DConditionModel load_unet(const Checkpoint& checkpoint,
+                               std::map<std::string, Weights>& weights);
 
 }  // namespace longhand

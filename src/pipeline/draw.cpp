@@ -51,7 +51,8 @@ Painter load_painter(const PaintRequest& request, bool previews) {
                        .tiny_vae = request.vae == "tiny",
                        .previews = previews,
                        .config = config_folder(request.config),
-                       .prediction_type = request.prediction_type};
+                       .prediction_type = request.prediction_type,
+                       .size = request.size};
   for (const std::string& lora : request.lora) {
     options.loras.push_back(lora_choice(lora));
   }

@@ -39,10 +39,10 @@ fs::path prior_folder(const Checkpoint& checkpoint, const ModelOptions& options)
   }
 }
 
-std::map<std::string, Weights> unet_weights(const Checkpoint& checkpoint,
-                                            const ModelOptions& options) {
+UNet2DConditionModel unet(const Checkpoint& checkpoint, const ModelOptions& options) {
   try {
-    return weights_with_loras(checkpoint, {"unet"}, options);
+    auto weights = weights_with_loras(checkpoint, {"unet"}, options);
+    return load_unet(checkpoint, weights);
   } catch (const Error& error) {
     if (options.loras.empty()) {
       throw;
@@ -76,9 +76,9 @@ Kandinsky::Kandinsky(const Checkpoint& checkpoint, const ModelOptions& options)
 Kandinsky::Kandinsky(const Checkpoint& checkpoint, const ModelOptions& options,
                      const PriorSource& prior)
     : DiffusionModel(checkpoint, options,
-                     prior.prefix.empty() ? prior.checkpoint.path() : fs::path()),
-      unet_(unet_weights(checkpoint, options).at("unet"),
-            UNet2DConditionConfig::from_json(checkpoint.config("unet"))),
+                     prior.prefix.empty() ? prior.checkpoint.path() : fs::path(),
+                     paintable_sizes(checkpoint, options)),
+      unet_(unet(checkpoint, options)),
       autoencoder_(painting_autoencoder(checkpoint, "movq", options)),
       previewer_(preview_autoencoder(checkpoint, "movq", options, autoencoder_)),
       schedule_(SchedulerConfig::from_json(checkpoint.config("scheduler"))),
@@ -89,6 +89,13 @@ Kandinsky::Kandinsky(const Checkpoint& checkpoint, const ModelOptions& options,
       prior_(prior.checkpoint, prior.prefix + "prior", prior.prefix + "scheduler", text_encoder_,
              placement_) {
   check(checkpoint);
+}
+
+/// The reference rounds sides to multiples of the autoencoder's factor squared.
+PaintableSizes Kandinsky::paintable_sizes(const Checkpoint& checkpoint,
+                                          const ModelOptions& options) {
+  const int factor = painting_factor(checkpoint, "movq", options);
+  return {.multiple = factor * factor};
 }
 
 void Kandinsky::check(const Checkpoint& checkpoint) const {
@@ -157,9 +164,9 @@ Denoise Kandinsky::denoiser(const Subject& subject, const ConditioningOptions& o
 }
 
 std::vector<std::int64_t> Kandinsky::latent_shape(std::int64_t n, int width, int height) const {
+  sizes().require({width, height});
   const int factor = autoencoder_->factor();
-  return {n, unet_.config().in_channels, latent_side(height, factor * factor, "height") * factor,
-          latent_side(width, factor * factor, "width") * factor};
+  return {n, unet_.config().in_channels, height / factor, width / factor};
 }
 
 std::int64_t Kandinsky::working_bytes(std::int64_t n, const ConditioningOptions& options) const {

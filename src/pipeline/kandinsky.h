@@ -16,6 +16,8 @@ class Kandinsky : public DiffusionModel {
   /// "prior" for "decoder"; else in the hub's cache), or this folder's components "prior_…". Throws
   /// not_found, with the command that gets it.
   Kandinsky(const Checkpoint& checkpoint, const ModelOptions& options);
+  /// As its configs alone tell: before any weights are read.
+  static PaintableSizes paintable_sizes(const Checkpoint& checkpoint, const ModelOptions& options);
 
   /// Without a negative prompt, a picture of zeros stands for none. With one, the prior imagines it
   /// beside each caption, and drives both away from it.

@@ -13,7 +13,7 @@ constexpr int colours = 3;
 }  // namespace
 
 Karlo::Karlo(const Checkpoint& checkpoint, const ModelOptions& options)
-    : DiffusionModel(checkpoint, options, options.prior),
+    : DiffusionModel(checkpoint, options, options.prior, paintable_sizes(checkpoint, options)),
       text_encoder_(load_text_encoder(checkpoint, "text_encoder", "tokenizer", placement_)),
       text_proj_(load_component<UnCLIPTextProjModel, UnCLIPTextProjConfig>(checkpoint, "text_proj",
                                                                            placement_)),
@@ -31,6 +31,11 @@ Karlo::Karlo(const Checkpoint& checkpoint, const ModelOptions& options)
     image_encoder_.emplace(checkpoint, "image_encoder", "feature_extractor", placement_);
   }
   check(checkpoint);
+}
+
+PaintableSizes Karlo::paintable_sizes(const Checkpoint& checkpoint, const ModelOptions&) {
+  const auto config = UNet2DConfig::from_json(checkpoint.config("super_res_first"));
+  return {.only = Size{config.sample_size, config.sample_size}};
 }
 
 void Karlo::check(const Checkpoint& checkpoint) const {
@@ -100,11 +105,7 @@ Denoise Karlo::denoiser(const Subject& subject, const ConditioningOptions& optio
 }
 
 std::vector<std::int64_t> Karlo::latent_shape(std::int64_t n, int width, int height) const {
-  const Size own = own_size();
-  if (width != own.width || height != own.height) {
-    fail(Kind::invalid_argument, "{}x{} cannot be painted: Karlo's size is {}x{}", width, height,
-         own.width, own.height);
-  }
+  sizes().require({width, height});
   const int side = decoder_.config().sample_size;
   return {n, colours, side, side};
 }

@@ -19,6 +19,8 @@ class Karlo : public DiffusionModel {
   /// The prior is the folder's own, or that of options.prior, a folder of the same model; the
   /// folder for variations has none, and that for text has no image encoder.
   Karlo(const Checkpoint& checkpoint, const ModelOptions& options);
+  /// As its configs alone tell: before any weights are read.
+  static PaintableSizes paintable_sizes(const Checkpoint& checkpoint, const ModelOptions& options);
 
   /// A negative prompt takes the place of the empty text.
   Denoise denoiser(const Subject& subject, const ConditioningOptions& options,

@@ -7,6 +7,7 @@
 #include "diffusion/inversion.h"
 #include "models/config.h"
 #include "nn/pictures.h"
+#include "nn/torch_error.h"
 #include "pipeline/memory.h"
 
 namespace longhand {
@@ -66,11 +67,7 @@ auto guarded(const Action& action) {
     const c10::InferenceMode inference;
     return action();
   } catch (const c10::Error& error) {
-    const std::string_view message = error.what();
-    const bool memory = message.find("allocate memory") != std::string_view::npos ||  // processor
-                        message.find("out of memory") != std::string_view::npos;      // CUDA
-    fail(memory ? Kind::out_of_memory : Kind::internal, "{}{}", error.what_without_backtrace(),
-         memory ? "; take a smaller size or fewer pictures at once" : "");
+    throw house_error(error);
   }
 }
 
@@ -301,9 +298,9 @@ at::Tensor Painter::from_guide(Run& run, const PaintOptions& options) const {
   }
   const PictureGuide& guide = *options.guide;
   const at::Tensor picture = guide.picture.to(model_->device());
-  const at::Tensor pictures = picture.unsqueeze(0).expand({run.subject.size(), -1, -1, -1});
-  const at::Tensor latents = model_->latents_of(pictures, run.noise)
+  const at::Tensor latents = model_->latents_of(picture.unsqueeze(0), run.noise)
                                  .to(at::kFloat)
+                                 .expand({run.subject.size(), -1, -1, -1})
                                  .contiguous(at::MemoryFormat::ChannelsLast);
   return edited_latents([&] { return scheduler_for(*model_, options); }, run.denoise, latents,
                         guide, run.noise, run.on_step);

@@ -27,15 +27,6 @@ std::optional<TextEncoder> text_encoder(const Checkpoint& checkpoint,
                                          CLIPTextConfig::from_json(checkpoint.config(component)));
 }
 
-UNet2DConditionModel unet(const Checkpoint& checkpoint, std::map<std::string, Weights>& weights) {
-  const auto found = weights.find("unet");
-  if (found == weights.end()) {
-    fail(Kind::not_found, "{} has no unet", checkpoint.configs().string());
-  }
-  return UNet2DConditionModel(found->second,
-                              UNet2DConditionConfig::from_json(checkpoint.config("unet")));
-}
-
 /// The image encoder is the other half of the text encoder's CLIP; SDXL models may come with one of
 /// pictures, which belongs to an adapter.
 bool looks_at_latents(const Checkpoint& checkpoint, int latent_channels) {
@@ -53,6 +44,11 @@ at::Tensor written(const std::vector<std::string>& captions) {
 
 }  // namespace
 
+PaintableSizes StableDiffusion::paintable_sizes(const Checkpoint& checkpoint,
+                                                const ModelOptions& options) {
+  return {.multiple = painting_factor(checkpoint, "vae", options)};
+}
+
 StableDiffusion::StableDiffusion(const Checkpoint& checkpoint, const ModelOptions& options)
     : StableDiffusion(
           checkpoint, options,
@@ -60,14 +56,14 @@ StableDiffusion::StableDiffusion(const Checkpoint& checkpoint, const ModelOption
 
 StableDiffusion::StableDiffusion(const Checkpoint& checkpoint, const ModelOptions& options,
                                  std::map<std::string, Weights> weights)
-    : DiffusionModel(checkpoint, options, options.prior),
+    : DiffusionModel(checkpoint, options, options.prior, paintable_sizes(checkpoint, options)),
       class_name_(config_value<std::string>(index_of(checkpoint), "_class_name", "")),
       zeros_for_empty_(config_value(index_of(checkpoint), "force_zeros_for_empty_prompt",
                                     class_name_ == "StableDiffusionXLPipeline")),
       scores_aesthetics_(config_value(index_of(checkpoint), "requires_aesthetics_score", false)),
       text_encoder_(text_encoder(checkpoint, weights, "text_encoder", "tokenizer")),
       text_encoder_2_(text_encoder(checkpoint, weights, "text_encoder_2", "tokenizer_2")),
-      unet_(unet(checkpoint, weights)),
+      unet_(load_unet(checkpoint, weights)),
       autoencoder_(painting_autoencoder(checkpoint, "vae", options)),
       previewer_(preview_autoencoder(checkpoint, "vae", options, autoencoder_)),
       schedule_(SchedulerConfig::from_json(checkpoint.config("scheduler"))) {
@@ -228,9 +224,9 @@ Denoise StableDiffusion::denoiser(const Subject& subject, const ConditioningOpti
 
 std::vector<std::int64_t> StableDiffusion::latent_shape(std::int64_t n, int width,
                                                         int height) const {
+  sizes().require({width, height});
   const int factor = autoencoder_->factor();
-  return {n, autoencoder_->latent_channels(), latent_side(height, factor, "height"),
-          latent_side(width, factor, "width")};
+  return {n, autoencoder_->latent_channels(), height / factor, width / factor};
 }
 
 std::int64_t StableDiffusion::working_bytes(std::int64_t n,
@@ -242,8 +238,11 @@ std::int64_t StableDiffusion::working_bytes(std::int64_t n,
 }
 
 at::Tensor StableDiffusion::latents_of(const at::Tensor& pictures, NoiseSource& noise) const {
-  return autoencoder_->sampled_latents_of(pictures.to(placement_),
-                                          [&](at::IntArrayRef shape) { return noise.draw(shape); });
+  return autoencoder_->sampled_latents_of(pictures.to(placement_), [&](at::IntArrayRef shape) {
+    std::vector<std::int64_t> drawn = shape.vec();
+    drawn[0] = noise.size();
+    return noise.draw(drawn);
+  });
 }
 
 at::Tensor StableDiffusion::pictures_of(const at::Tensor& latents, NoiseSource&,

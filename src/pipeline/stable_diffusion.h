@@ -18,6 +18,8 @@ namespace longhand {
 class StableDiffusion : public DiffusionModel {
  public:
   StableDiffusion(const Checkpoint& checkpoint, const ModelOptions& options);
+  /// As its configs alone tell: before any weights are read.
+  static PaintableSizes paintable_sizes(const Checkpoint& checkpoint, const ModelOptions& options);
 
   Denoise denoiser(const Subject& subject, const ConditioningOptions& options,
                    NoiseSource& noise) const override;

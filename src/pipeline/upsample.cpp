@@ -53,14 +53,6 @@ std::pair<int, bool> misfit(const std::string& raw, const ClipTokenizer& tokeniz
   return {std::max(0, tokenizer.count(text) - max_tokens), !ends_finished(text)};
 }
 
-struct Pending {
-  UpsampleRow row;
-  std::map<std::int64_t, std::string>
-      candidates;                             // by number: ties are broken the same way each time
-  std::map<std::int64_t, std::string> first;  // those that did not fit and are asked again
-  std::optional<Caption> caption;
-};
-
 }  // namespace
 
 Upsampler::Upsampler(std::shared_ptr<LanguageModel> model, Template prompt_template,
@@ -143,82 +135,118 @@ Caption Upsampler::choose(const UpsampleRow& row,
   return {row.prompt, best, row.category, tokenizer_->count(best), verdict.score, verdict.lost};
 }
 
-void Upsampler::upsample(const std::function<std::optional<UpsampleRow>()>& next,
-                         const std::function<void(const Caption&)>& done) const {
-  std::map<std::int64_t, Pending> pending;  // by number
-  std::int64_t read = 0;                    // the number of the row read last
-  int candidate =
-      request_.candidates;  // of the row read last; none is left of the row before the first
-  bool ended = false;
-  std::deque<std::pair<std::int64_t, int>> again;  // row and candidate
-  const auto flush = [&] {
-    while (!pending.empty() && pending.begin()->second.caption) {
-      done(*pending.begin()->second.caption);
-      pending.erase(pending.begin());
+/// One call's rows on their way through the model: each begins once, its candidates come back in
+/// any order, and captions leave in the rows' order.
+class Upsampler::Run {
+ public:
+  Run(const Upsampler& upsampler, const NextRow& next, const CaptionDone& done)
+      : own_(upsampler), next_(next), done_(done), candidate_(upsampler.request_.candidates) {}
+
+  /// What the model is to write next; none where nothing may begin now.
+  std::optional<Sequence> next_sequence() {
+    if (!again_.empty()) {
+      const auto [index, number] = again_.front();
+      again_.pop_front();
+      const Pending& entry = pending_.at(index);
+      return own_.follow_up(entry.row, index, number, entry.first.at(number));
     }
-  };
-  const auto next_sequence = [&]() -> std::optional<Sequence> {
-    if (!again.empty()) {
-      const auto [index, number] = again.front();
-      again.pop_front();
-      const Pending& entry = pending.at(index);
-      return follow_up(entry.row, index, number, entry.first.at(number));
-    }
-    while (candidate == request_.candidates) {
-      if (ended || pending.size() >= most_pending) {
+    while (candidate_ == own_.request_.candidates) {
+      if (!begin_row()) {
         return std::nullopt;
       }
-      auto row = interrupted() ? std::nullopt : next();
-      if (!row) {
-        ended = true;
-        return std::nullopt;
-      }
-      read = row->number;
-      Pending& entry = pending[read];
-      entry.row = std::move(*row);
-      const std::string tidied = tidy(entry.row.prompt);
-      const bool kept = !request_.unguided && entry.row.turns.empty() &&
-                        (is_detailed(tidied) ||
-                         tokenizer_->count(tidied) > request_.max_tokens - room_to_lengthen);
-      if (kept) {
-        entry.caption =
-            choose(entry.row, {prompt_in_front(tidied, "", *tokenizer_, request_.max_tokens),
-                               cut_at_word(tidied, *tokenizer_, request_.max_tokens)});
-        flush();
-      } else {
-        candidate = 0;
-      }
     }
-    return sequence(pending.at(read).row, read, candidate++);
+    return own_.sequence(pending_.at(read_).row, read_, candidate_++);
+  }
+
+  void take(Generated generated) {
+    const std::int64_t index = generated.id / own_.request_.candidates;
+    const auto number = static_cast<int>(generated.id % own_.request_.candidates);
+    Pending& entry = pending_.at(index);
+    if (const auto first = entry.first.find(number); first != entry.first.end()) {
+      if (tidy(generated.text).empty() || fit(first->second) <= fit(generated.text)) {
+        generated.text = std::move(first->second);
+      }
+    } else if (own_.asks_again() && fit(generated.text) != std::pair(0, false)) {
+      entry.first[number] = std::move(generated.text);
+      again_.emplace_back(index, number);
+      return;
+    }
+    entry.candidates[number] = std::move(generated.text);
+    if (std::ssize(entry.candidates) == own_.request_.candidates) {
+      std::vector<std::string> texts;
+      for (auto& [each, text] : entry.candidates) {
+        texts.push_back(std::move(text));
+      }
+      settle(entry, texts);
+    }
+  }
+
+ private:
+  struct Pending {
+    UpsampleRow row;
+    std::map<std::int64_t, std::string>
+        candidates;                             // by number: ties are broken the same way each time
+    std::map<std::int64_t, std::string> first;  // those that did not fit and are asked again
+    std::optional<Caption> caption;
   };
+
+  /// Reads a row, and settles it where its prompt is kept. False where none may begin.
+  bool begin_row() {
+    if (ended_ || pending_.size() >= most_pending) {
+      return false;
+    }
+    auto row = interrupted() ? std::nullopt : next_();
+    if (!row) {
+      ended_ = true;
+      return false;
+    }
+    read_ = row->number;
+    Pending& entry = pending_[read_];
+    entry.row = std::move(*row);
+    if (const std::string prompt = tidy(entry.row.prompt); own_.keeps(entry.row, prompt)) {
+      const int budget = own_.request_.max_tokens;
+      settle(entry, {prompt_in_front(prompt, "", *own_.tokenizer_, budget),
+                     cut_at_word(prompt, *own_.tokenizer_, budget)});
+    } else {
+      candidate_ = 0;
+    }
+    return true;
+  }
+
+  void settle(Pending& entry, const std::vector<std::string>& texts) {
+    entry.caption = own_.choose(entry.row, texts);
+    while (!pending_.empty() && pending_.begin()->second.caption) {
+      done_(*pending_.begin()->second.caption);
+      pending_.erase(pending_.begin());
+    }
+  }
+
+  std::pair<int, bool> fit(const std::string& text) const {
+    return misfit(text, *own_.tokenizer_, own_.request_.max_tokens);
+  }
+
+  const Upsampler& own_;
+  const NextRow& next_;
+  const CaptionDone& done_;
+  std::map<std::int64_t, Pending> pending_;         // by number
+  std::deque<std::pair<std::int64_t, int>> again_;  // row and candidate
+  std::int64_t read_ = 0;                           // the number of the row read last
+  int candidate_;  // of the row read last; none is left of the row before the first
+  bool ended_ = false;
+};
+
+/// A prompt that says much, or leaves no room, is its own caption.
+bool Upsampler::keeps(const UpsampleRow& row, const std::string& tidied) const {
+  return !request_.unguided && row.turns.empty() &&
+         (is_detailed(tidied) ||
+          tokenizer_->count(tidied) > request_.max_tokens - room_to_lengthen);
+}
+
+void Upsampler::upsample(const NextRow& next, const CaptionDone& done) const {
+  Run run(*this, next, done);
   model_->generate(
-      template_.shared(), next_sequence,
-      [&](Generated generated) {
-        const std::int64_t index = generated.id / request_.candidates;
-        const auto number = static_cast<int>(generated.id % request_.candidates);
-        Pending& entry = pending.at(index);
-        const auto fit = [&](const std::string& text) {
-          return misfit(text, *tokenizer_, request_.max_tokens);
-        };
-        if (const auto first = entry.first.find(number); first != entry.first.end()) {
-          if (tidy(generated.text).empty() || fit(first->second) <= fit(generated.text)) {
-            generated.text = std::move(first->second);
-          }
-        } else if (asks_again() && fit(generated.text) != std::pair(0, false)) {
-          entry.first[number] = std::move(generated.text);
-          again.emplace_back(index, number);
-          return;
-        }
-        entry.candidates[number] = std::move(generated.text);
-        if (std::ssize(entry.candidates) == request_.candidates) {
-          std::vector<std::string> texts;
-          for (auto& [number, text] : entry.candidates) {
-            texts.push_back(std::move(text));
-          }
-          entry.caption = choose(entry.row, texts);
-          flush();
-        }
-      },
+      template_.shared(), [&] { return run.next_sequence(); },
+      [&](Generated generated) { run.take(std::move(generated)); },
       {request_.temperature.value_or(template_.temperature.value_or(Sampling{}.temperature)),
        request_.top_k, request_.top_p, 256});
 }

@@ -91,25 +91,29 @@ struct Caption {
 /// Re-entrant; the model is shared.
 class Upsampler {
  public:
+  using NextRow = std::function<std::optional<UpsampleRow>()>;
+  using CaptionDone = std::function<void(const Caption&)>;
+
   /// `tokenizer` counts the painter's tokens.
   Upsampler(std::shared_ptr<LanguageModel> model, Template prompt_template,
             const UpsampleRequest& request,
             std::shared_ptr<const ClipTokenizer> tokenizer = ClipTokenizer::shared());
 
   /// Lengthens rows in one continuous batch. `done` receives captions in the rows' order, each as
-  /// soon as all before it are done. A model that cannot be steered is told
-  /// the length; where its caption does not fit, it is asked once more, and the last resort is to
-  /// cut.
-  void upsample(const std::function<std::optional<UpsampleRow>()>& next,
-                const std::function<void(const Caption&)>& done) const;
+  /// soon as all before it are done. A model that cannot be steered is told the length; where its
+  /// caption does not fit, it is asked once more, and the last resort is to cut.
+  void upsample(const NextRow& next, const CaptionDone& done) const;
   Caption upsample(const UpsampleRow& row) const;
   const Template& prompt_template() const { return template_; }
 
  private:
+  class Run;
+
   Sequence sequence(const UpsampleRow& row, std::int64_t index, int candidate) const;
   Sequence follow_up(const UpsampleRow& row, std::int64_t index, int candidate,
                      const std::string& caption) const;
   bool asks_again() const { return !request_.unguided && !model_->steerable(); }
+  bool keeps(const UpsampleRow& row, const std::string& tidied) const;
   Caption choose(const UpsampleRow& row, const std::vector<std::string>& candidates) const;
 
   std::shared_ptr<LanguageModel> model_;

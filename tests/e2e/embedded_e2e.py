@@ -3,6 +3,7 @@
 Tolerance: one of 255 where the picture comes out of one autoencoder, as elsewhere. Super-resolution is given 8 bits here and
 floats there, and clips its answer at each step: 40 dB, an error of 2.5 of 255.
 """
+import shutil
 import unittest
 
 import diffusers
@@ -127,10 +128,14 @@ class Embedded(Case):
         self.assertNotEqual(autoregressive, diffusion)
         self.paint("draw", PROMPT, "--no-upsample", "--imagine", "--prior", "pocket")
         self.assertEqual(self.out.read_bytes(), autoregressive)
+        alone = self.folder / "alone"
+        shutil.copytree(POCKET / "autoregressive_prior", alone / "autoregressive_prior")
+        painted = Image.open(self.out).tobytes()
+        self.paint("draw", PROMPT, "--no-upsample", "--imagine", "--prior", alone)
+        self.assertEqual(Image.open(self.out).tobytes(), painted)
 
     def test_refused(self):
         self.paint("draw", PROMPT, "--no-upsample")
-        (self.folder / "model_index.json").write_text("{}")
         self.refused(2, "has no autoregressive_prior", "draw", PROMPT, "--imagine", "--prior", self.folder, "-o", self.out)
         self.refused(2, "at its own size", "edit", self.out, "a dog", "--enlarge", "-o", self.folder / "edited.png")
         self.refused(2, "gives one picture", "vary", self.out, "--eta", 0, "--best-of", 2, "-o", self.folder / "varied.png")

@@ -68,6 +68,8 @@ class BadInput(Case):
         whole = weights.read_bytes()
         weights.write_bytes(whole[: len(whole) // 2])
         self.refused(4, "diffusion_pytorch_model.safetensors", "draw", "a cat", *QUICK, "--model", copy, "-o", out)
+        # A size that cannot be painted is told before the weights are read.
+        self.refused(2, "nearest is 128", "draw", "a cat", *QUICK, "--model", copy, "--size", "128x130", "-o", out)
         weights.write_bytes(whole[:5])
         self.refused(4, "too few", "draw", "a cat", *QUICK, "--model", copy, "-o", out)
         weights.write_bytes(whole.replace(b'"conv_in.weight"', b'"conv_on.weight"', 1))

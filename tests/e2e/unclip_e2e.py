@@ -161,7 +161,7 @@ class Karlo(Painted):
         self.refused(2, "has no prior", "draw", PROMPT, "--model", variations, "-o", self.folder / "x.png", *llm)
         self.refused(2, "--prior-steps 1", "draw", PROMPT, "--model", self.model, "--prior-steps", 1, "-o", self.folder / "x.png", *llm)
         self.refused(2, "LoRA", *draw, self.model, "--lora", self.model)
-        self.refused(2, "Karlo's size is 32x32", *draw, self.model, "--size", "64x64")
+        self.refused(2, "this model's size is 32x32", *draw, self.model, "--size", "64x64")
         self.refused(2, "--vae", *draw, self.model, "--vae", self.model)
 
 
