@@ -3,8 +3,6 @@
 #include <unistd.h>
 #include <csignal>
 
-#include "core/error.h"
-
 namespace longhand {
 namespace {
 
@@ -27,11 +25,15 @@ void catch_interrupts() {
   sigaction(SIGTERM, &action, nullptr);
 }
 
+Error stopped_by_signal() {
+  return {Kind::cancelled, "stopped by a signal; run the same command again to go on"};
+}
+
 bool interrupted() { return signals_seen > 0; }
 
 void throw_if_interrupted() {
   if (interrupted()) {
-    throw Error(Kind::cancelled, "stopped by a signal; run the same command again to go on");
+    throw stopped_by_signal();
   }
 }
 

@@ -8,6 +8,7 @@
 #include <exception>
 #include <thread>
 
+#include "core/interrupt.h"
 #include "core/letters.h"
 #include "core/log.h"
 #include "core/version.h"
@@ -155,7 +156,7 @@ HttpResponse HttpClient::send(const std::string& url, const std::vector<std::str
     std::rethrow_exception(exchange.failure);
   }
   if (code == CURLE_ABORTED_BY_CALLBACK) {
-    fail(Kind::cancelled, "stopped by a signal; run the same command again to go on");
+    throw stopped_by_signal();
   }
   if (code != CURLE_OK) {
     const std::string message =

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "core/interrupt.h"
 
 namespace longhand {
 namespace {
@@ -36,7 +37,7 @@ void PartialBlob::take_existing(const std::function<bool()>& stopped) {
   ssize_t got;
   while ((got = read(descriptor_, block.data(), block.size())) > 0) {
     if (stopped()) {
-      fail(Kind::cancelled, "stopped by a signal; run the same command again to go on");
+      throw stopped_by_signal();
     }
     digest_.add({block.data(), static_cast<std::size_t>(got)});
     size_ += got;

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "core/error.h"
+#include "core/interrupt.h"
 #include "core/log.h"
 #include "llm/http.h"
 
@@ -134,7 +135,7 @@ void ChatClient::drop() { client_->stop(); }
 
 void ChatClient::check_stopped() const {
   if (stopped_()) {
-    throw Error(Kind::cancelled, "stopped by a signal; run the same command again to go on");
+    throw stopped_by_signal();
   }
 }
 

@@ -18,16 +18,6 @@ using std::int64_t;
 
 constexpr int64_t rows_at_once = 128, keys_at_once = 512;
 
-/// Calls body with a value of the tensor's type.
-template <class Body>
-void with_type(at::ScalarType dtype, const Body& body) {
-  if (dtype == at::kFloat) {
-    body(float());
-  } else {
-    body(at::BFloat16());
-  }
-}
-
 template <class T>
 void pack_token(int64_t place, int64_t capacity, const HeadShape& shape, const T* key,
                 const T* value, T* keys, T* values) {

@@ -3,7 +3,7 @@
 // time. Vectors go by reference, since passing them by value differs between instruction sets.
 #pragma once
 
-#include <c10/util/BFloat16.h>
+#include <c10/core/ScalarType.h>
 
 #include <array>
 #include <cstdint>
@@ -97,6 +97,16 @@ template <class Merge>
     }
   }
   return rest[0];
+}
+
+/// Calls body with a value of the type: float, or BFloat16 for all else.
+template <class Body>
+void with_type(at::ScalarType dtype, const Body& body) {
+  if (dtype == at::kFloat) {
+    body(float());
+  } else {
+    body(at::BFloat16());
+  }
 }
 
 }  // namespace longhand

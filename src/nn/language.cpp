@@ -89,15 +89,6 @@ void each_row(int64_t rows, int64_t width, const std::function<void(int64_t)>& b
       few_numbers / width);
 }
 
-template <class Body>
-void with_type(at::ScalarType dtype, const Body& body) {
-  if (dtype == at::kFloat) {
-    body(float());
-  } else {
-    body(BFloat16());
-  }
-}
-
 }  // namespace
 
 Tensor rms_norm(const Tensor& x, const Tensor& weight, double epsilon, at::ScalarType dtype) {

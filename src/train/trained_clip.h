@@ -22,7 +22,6 @@ class TrainedClip {
   /// The same, called by all ranks with the same latents: each embeds its part of them.
   at::Tensor image_embeds_together(const at::Tensor& latents) const;
   int end_of_text() const { return tokenizer_->end(); }
-  int projection_dim() const { return image_encoder_.config().projection_dim; }
   /// Copies a part, "text_encoder", "image_encoder" or "tokenizer", to a folder of a model.
   void copy(const char* part, const fs::path& to) const;
 
