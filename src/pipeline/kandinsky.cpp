@@ -39,10 +39,10 @@ fs::path prior_folder(const Checkpoint& checkpoint, const ModelOptions& options)
   }
 }
 
-UNet2DConditionModel unet(const Checkpoint& checkpoint, const ModelOptions& options) {
+std::map<std::string, Weights> unet_weights(const Checkpoint& checkpoint,
+                                            const ModelOptions& options) {
   try {
-    auto weights = weights_with_loras(checkpoint, {"unet"}, options);
-    return load_unet(checkpoint, weights);
+    return weights_with_loras(checkpoint, {"unet"}, options);
   } catch (const Error& error) {
     if (options.loras.empty()) {
       throw;
@@ -51,6 +51,11 @@ UNet2DConditionModel unet(const Checkpoint& checkpoint, const ModelOptions& opti
                                           "be added, those of the prior cannot",
                                           error.what()));
   }
+}
+
+UNet2DConditionModel unet(const Checkpoint& checkpoint, const ModelOptions& options) {
+  auto weights = unet_weights(checkpoint, options);
+  return load_unet(checkpoint, weights);
 }
 
 }  // namespace

@@ -106,7 +106,8 @@ int64_t weights_within_memory(const Checkpoint& checkpoint, const fs::path& prio
   for (const std::string& component : checkpoint.components()) {
     bytes += component == "safety_checker" ? 0 : component_bytes(checkpoint, component, dtype);
   }
-  if (fs::exists(prior / "model_index.json")) {  // the embedded model's other prior may lie alone
+  // The embedded model's other prior may lie in a folder that is no model.
+  if (!prior.empty() && fs::exists(prior / "model_index.json")) {
     const Checkpoint own(prior);
     for (const char* component : {"prior", "text_encoder", "image_encoder"}) {
       bytes += own.has(component) ? component_bytes(own, component, dtype) : 0;

@@ -44,6 +44,10 @@ class Drawing(Case):
         self.assertEqual(png_size(wide), (192, 128))
         self.refused(2, "nearest is 128", "draw", "a dog", *QUICK, "--size", "128x130", "-o", self.folder / "x.png")
 
+    def test_what_lies_in_the_working_folder_is_not_read(self):
+        (self.folder / "model_index.json").write_text("of no model")
+        self.longhand("draw", "a dog", *QUICK, "-o", self.folder / "dog.png", cwd=self.folder)
+
     def test_upsample_only_paints_nothing(self):
         done = self.longhand("draw", "a blue dog", "--upsample-only", "-o", self.folder / "x.png")
         self.assertIn("dog", done.stdout)
