@@ -2,7 +2,7 @@
 # The finding of DALL·E 3's report in small (Betker et al. 2023, section 3): painters trained alike on alt-texts, and on 65, 80 and 95 %
 # descriptive captions that a captioner wrote with alt-texts for the rest, each evaluated on the way. They all begin with the shipped painter's
 # weights but for those that read text, which are fresh: what things look like is known, what words mean is learnt from the captions alone.
-# On two cores, two trainings at a time with OMP_NUM_THREADS=1: 47 minutes for each two; the evaluations come on top (docs/study.md).
+# On two cores two at a time, 47 minutes for each two; the evaluations come on top (docs/study.md).
 # After runs/pocket.sh and longhand train runs/pocket/recaption.json. Stopped at any moment, the same command goes on.
 #
 #   runs/study.sh [PROMPTS]       of each task at a training's end (default: 40), a third of them on the way; runs/out/study/curves then has
@@ -18,8 +18,11 @@ for painter in alt 65 80 95; do
     mkdir -p "$out/models"
     cp -r models/pocket "$out/models/$painter"
   fi
-  "$longhand" train "runs/study/$painter.json"
 done
+# As many trainings side by side as there are cores for: apart they need no core to wait for another.
+cores=$(nproc)
+jobs=$((cores < 4 ? cores : 4))
+printf '%s\n' alt 65 80 95 | OMP_NUM_THREADS=$((cores / jobs)) xargs -P "$jobs" -I{} "$longhand" train runs/study/{}.json
 # What the language model makes of the prompts is the same for all: the first evaluation, of all prompts, asks it.
 captions=()
 for painter in alt 65 80 95; do
