@@ -60,7 +60,8 @@ const std::vector<Column> columns = {{"Image", Column::Type::image},
                                      {"Caption"},
                                      {"Kind"},
                                      {"Model"},
-                                     {"Seed", Column::Type::whole}};
+                                     {"Seed", Column::Type::whole},
+                                     {"Settings"}};
 
 constexpr const char* card = "# Captions\n\nPictures and what `longhand caption` sees in them.\n";
 
@@ -137,6 +138,13 @@ std::string path_from(const fs::path& picture, const fs::path& table) {
   return fs::proximate(fs::absolute(picture), fs::absolute(folder)).string();
 }
 
+/// What captions depend on beside picture, kind, model and seed.
+std::string settings_of(const CaptionRequest& request) {
+  return request.temperature == 0
+             ? "temperature 0"
+             : fmt::format("temperature {}, top-k {}", request.temperature, request.top_k);
+}
+
 int caption_table(const Captioner& captioner, const Arguments& arguments,
                   const std::vector<fs::path>& pictures) {
   const CaptionRequest& request = arguments.request;
@@ -144,18 +152,18 @@ int caption_table(const Captioner& captioner, const Arguments& arguments,
                    {.text_column = "Caption", .overwrite = arguments.overwrite, .card = card});
   const bool text_only = fs::path(arguments.out).extension() == ".txt";
   writer.check_existing(
-      "picture, kind, model or seed", [&](std::int64_t i, const std::vector<std::string>& old) {
+      "picture, kind, model, seed, temperature or top-k", [&](std::int64_t i, const std::vector<std::string>& old) {
         return i < std::ssize(pictures) &&
                (text_only ||
                 (old[0] == path_from(pictures[static_cast<std::size_t>(i)], arguments.out) &&
                  old[2] == request.kind && old[3] == request.model &&
-                 old[4] == std::to_string(request.seed)));
+                 old[4] == std::to_string(request.seed) && old[5] == settings_of(request)));
       });
   Progress progress("captioning", "pictures", std::ssize(pictures), writer.before());
   caption_all(captioner, request, pictures, writer.before(),
               [&](const fs::path& picture, const std::string& caption) {
                 writer.append({path_from(picture, arguments.out), caption, request.kind,
-                               request.model, request.seed});
+                               request.model, request.seed, settings_of(request)});
                 progress.advance();
               });
   writer.finish();

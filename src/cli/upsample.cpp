@@ -45,7 +45,8 @@ const std::vector<Column> columns = {{"Prompt"},
                                      {"Template"},
                                      {"Tokens", Column::Type::whole},
                                      {"Score", Column::Type::number},
-                                     {"Lost"}};
+                                     {"Lost"},
+                                     {"Settings"}};
 
 constexpr const char* card =
     "# Captions\n\nPrompts and what a language model lengthened them to, written by `longhand "
@@ -53,14 +54,17 @@ constexpr const char* card =
 
 /// Rows that an earlier run wrote must be of the same prompts and settings.
 void check_resumed(const RowWriter& writer, PromptRows& rows, const Arguments& arguments,
-                   const std::vector<std::string>& settings) {
+                   const std::string& model, const Upsampler& upsampler) {
   const bool text_only = fs::path(arguments.out).extension() == ".txt";
   writer.check_existing(
-      "prompt, seed, model or template", [&](std::int64_t, const std::vector<std::string>& old) {
+      "prompt, seed, model, template, candidates, --max-tokens or sampling",
+      [&](std::int64_t, const std::vector<std::string>& old) {
         const auto row = rows.next();
-        return row &&
-               (text_only || (old[0] == row->prompt &&
-                              std::equal(settings.begin(), settings.end(), old.begin() + 3)));
+        return row && (text_only || (old[0] == row->prompt &&
+                                     old[3] == std::to_string(arguments.request.seed) &&
+                                     old[4] == model &&
+                                     old[5] == upsampler.prompt_template().name &&
+                                     old[9] == upsampler.settings()));
       });
 }
 
@@ -70,8 +74,7 @@ int upsample_table(const Upsampler& upsampler, const std::string& model,
   RowWriter writer(
       arguments.out, columns,
       {.text_column = "Upsampled Prompt", .overwrite = arguments.overwrite, .card = card});
-  check_resumed(writer, rows, arguments,
-                {std::to_string(arguments.request.seed), model, upsampler.prompt_template().name});
+  check_resumed(writer, rows, arguments, model, upsampler);
   Progress progress("lengthening", "prompts", rows.total(), writer.before());
   upsampler.upsample(
       [&] { return rows.next(); },
@@ -79,7 +82,7 @@ int upsample_table(const Upsampler& upsampler, const std::string& model,
         writer.append({caption.prompt, caption.caption, caption.category, arguments.request.seed,
                        model, upsampler.prompt_template().name,
                        static_cast<std::int64_t>(caption.tokens), caption.score,
-                       fmt::format("{}", fmt::join(caption.lost, "; "))});
+                       fmt::format("{}", fmt::join(caption.lost, "; ")), upsampler.settings()});
         progress.advance();
       });
   writer.finish();

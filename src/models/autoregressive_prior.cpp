@@ -2,12 +2,12 @@
 
 #include "core/error.h"
 #include "models/config.h"
+#include "models/prior_bias.h"
 
 namespace longhand {
 namespace {
 
 constexpr int beside_states = 2;  // the text's embedding, the likeness
-constexpr double masked = -10000.0;
 
 GitConfig layer_config(const AutoregressivePriorConfig& config) {
   GitConfig c;
@@ -103,10 +103,7 @@ Tensor AutoregressivePrior::forward(const Tensor& codes, const Tensor& likeness,
   const Tensor given = at::embedding(code_embedding_, codes.narrow(1, 0, codes.size(1) - 1));
   Tensor h = at::cat({before, given}, 1);
   h = h + positional_embedding_.narrow(0, 0, h.size(1));
-  const Tensor padding = at::constant_pad_nd((1 - text.mask.to(h.scalar_type())) * masked,
-                                             {0, h.size(1) - text.mask.size(1)});
-  const Tensor bias = padding.unsqueeze(1).unsqueeze(1) +
-                      at::full({h.size(1), h.size(1)}, masked, h.options()).triu(1);
+  const Tensor bias = prior_bias(text.mask, h.size(1) - text.mask.size(1), h.options());
   for (const GitLayer& layer : layers_) {
     GitLayer::KeyValue none;
     h = layer.forward(h, bias, none);
@@ -120,11 +117,8 @@ Tensor AutoregressivePrior::begin(const Tensor& likeness, const Text& text, Seen
   h = h + positional_embedding_.narrow(0, 0, length);
   seen.layers.assign(layers_.size(), {});
   seen.components = 0;
-  seen.padding =
-      at::constant_pad_nd((1 - text.mask.to(h.scalar_type())) * masked, {0, beside_states})
-          .unsqueeze(1)
-          .unsqueeze(1);
-  const Tensor bias = seen.padding + at::full({length, length}, masked, h.options()).triu(1);
+  seen.padding = padding_bias(text.mask, beside_states, h.options());
+  const Tensor bias = prior_bias(text.mask, beside_states, h.options());
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     h = layers_[i].forward(h, bias, seen.layers[i]);
   }

@@ -2,21 +2,12 @@
 
 #include "core/error.h"
 #include "models/config.h"
+#include "models/prior_bias.h"
 
 namespace longhand {
 namespace {
 
 constexpr int additional_embeddings = 4;  // text embedding, time, latent, prediction
-constexpr double masked = -10000.0;
-
-/// Added to the scores: padding is not seen, nor what comes later. [batch, 1, tokens, tokens].
-Tensor bias_of(const Tensor& mask, const at::TensorOptions& options) {
-  const Tensor padding =
-      at::constant_pad_nd((1 - mask.to(options)) * masked, {0, additional_embeddings});
-  const std::int64_t tokens = padding.size(1);
-  const Tensor causal = at::full({tokens, tokens}, masked, options).triu(1);
-  return padding.unsqueeze(1).unsqueeze(1) + causal;
-}
 
 }  // namespace
 
@@ -96,7 +87,9 @@ Tensor PriorTransformer::forward(const Tensor& latents, const Tensor& timesteps,
                       prd_embedding_.expand({latents.size(0), 1, config_.inner_dim()})},
                      1) +
              positional_embedding_;
-  const Tensor bias = text.mask.defined() ? bias_of(text.mask, h.options()) : Tensor();
+  const Tensor bias = text.mask.defined()
+                          ? prior_bias(text.mask, additional_embeddings, h.options())
+                          : Tensor();
   for (const PriorBlock& block : transformer_blocks_) {
     h = block.forward(h, bias);
   }

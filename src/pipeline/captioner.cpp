@@ -8,6 +8,7 @@
 #include "core/interrupt.h"
 #include "models/checkpoint_files.h"
 #include "models/config.h"
+#include "nn/categorical.h"
 #include "nn/dtype.h"
 
 namespace longhand {
@@ -27,11 +28,9 @@ std::int64_t chosen(const at::Tensor& logits, const CaptionOptions& options, Ran
   }
   const std::int64_t k = std::min<std::int64_t>(options.top_k, logits.size(0));
   const auto [values, ids] = logits.to(at::kFloat).topk(k);
-  const at::Tensor shares = (values / options.temperature).softmax(0).cumsum(0).contiguous();
-  const auto* at =
-      std::upper_bound(shares.const_data_ptr<float>(), shares.const_data_ptr<float>() + k - 1,
-                       static_cast<float>(random.uniform()));
-  return ids[at - shares.const_data_ptr<float>()].item<std::int64_t>();
+  const at::Tensor drawn =
+      drawn_indices((values / options.temperature).unsqueeze(0), {&random, 1});
+  return ids[drawn.item<std::int64_t>()].item<std::int64_t>();
 }
 
 /// Tokens are words apart from one another, in small letters; a caption is not.

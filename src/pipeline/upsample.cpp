@@ -246,9 +246,20 @@ void Upsampler::upsample(const NextRow& next, const CaptionDone& done) const {
   Run run(*this, next, done);
   model_->generate(
       template_.shared(), [&] { return run.next_sequence(); },
-      [&](Generated generated) { run.take(std::move(generated)); },
-      {request_.temperature.value_or(template_.temperature.value_or(Sampling{}.temperature)),
-       request_.top_k, request_.top_p, 256});
+      [&](Generated generated) { run.take(std::move(generated)); }, sampling());
+}
+
+Sampling Upsampler::sampling() const {
+  return {request_.temperature.value_or(template_.temperature.value_or(Sampling{}.temperature)),
+          request_.top_k, request_.top_p, 256};
+}
+
+std::string Upsampler::settings() const {
+  const Sampling sampling = this->sampling();
+  return fmt::format("{} candidate{} of {} tokens, temperature {}, top-k {}, top-p {}{}",
+                     request_.candidates, request_.candidates == 1 ? "" : "s", request_.max_tokens,
+                     sampling.temperature, sampling.top_k, sampling.top_p,
+                     request_.unguided ? ", unguided" : "");
 }
 
 Caption Upsampler::upsample(const UpsampleRow& row) const {

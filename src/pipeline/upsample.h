@@ -105,9 +105,14 @@ class Upsampler {
   void upsample(const NextRow& next, const CaptionDone& done) const;
   Caption upsample(const UpsampleRow& row) const;
   const Template& prompt_template() const { return template_; }
+  /// What captions depend on beside prompt, seed, model and template: "4 candidates of 77 tokens,
+  /// temperature 0.7, top-k 50, top-p 0.95".
+  std::string settings() const;
 
  private:
   class Run;
+
+  Sampling sampling() const;
 
   Sequence sequence(const UpsampleRow& row, std::int64_t index, int candidate) const;
   Sequence follow_up(const UpsampleRow& row, std::int64_t index, int candidate,

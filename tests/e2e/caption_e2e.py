@@ -99,6 +99,8 @@ class Captions(Case):
         self.caption(self.pictures, "--out", part, "--shard", "1/2", *drawn)
         self.assertEqual(self.rows(part), self.rows(whole)[1::2])
         self.refused(2, "another run", "caption", self.pictures, "--out", part, "--model", self.model, "--seed", 9)
+        self.refused(2, "temperature", "caption", self.pictures, "--out", part, "--shard", "1/2", "--model", self.model, "--dtype",
+                     "float32", "--temperature", 0.5, "--seed", 3)
 
     def test_a_dataset_with_the_pictures(self):
         from datasets import load_dataset

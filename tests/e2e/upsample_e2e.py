@@ -21,7 +21,7 @@ class Captions(Case):
         rows = self.rows(out)
         self.assertEqual(len(rows), 24)
         self.assertEqual(list(rows[0]), ["Prompt", "Upsampled Prompt", "Category", "Seed", "Model", "Template", "Tokens",
-                                         "Score", "Lost"])
+                                         "Score", "Lost", "Settings"])
         for row in rows:
             self.assertLessEqual(row["Tokens"], 77)
             self.assertRegex(row["Upsampled Prompt"], r"[.!?][\"'’”)]*$")
@@ -50,6 +50,9 @@ class Captions(Case):
         self.assertEqual([row["Prompt"] for row in self.rows(merged)], [row["Prompt"] for row in self.rows(whole)])
         self.refused(2, "is there already", "merge", *shards, "-o", merged)
         self.refused(4, "more rows", "merge", *reversed(shards), "-o", self.folder / "other.jsonl")
+        colder = self.folder / "colder.jsonl"
+        self.longhand(*arguments, "--shard", "1/2", "--temperature", 0.1, "-o", colder)
+        self.refused(2, "Settings", "merge", shards[0], colder, "-o", self.folder / "other.jsonl")
         self.refused(2, "--shard", *arguments, "--shard", "2/2", "-o", self.folder / "x.jsonl")
         self.refused(2, "--engine", *arguments, "--engine", "abacus", "-o", self.folder / "x.jsonl")
 
@@ -126,6 +129,7 @@ class Resuming(Case):
         self.longhand("upsample", "--prompts", "drawbench", "--limit", 40, "--candidates", 1, "--batch", 4, "-o", out)
         self.whole(self.rows(out), 40)
         self.refused(2, "another run", "upsample", "--prompts", "drawbench", "--limit", 40, "--seed", 9, "-o", out)
+        self.refused(2, "candidates", "upsample", "--prompts", "drawbench", "--limit", 40, "--candidates", 2, "-o", out)
 
 
 class BadInput(Case):
