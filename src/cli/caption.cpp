@@ -56,12 +56,9 @@ struct Arguments {
   bool overwrite = false;
 };
 
-const std::vector<Column> columns = {{"Image", Column::Type::image},
-                                     {"Caption"},
-                                     {"Kind"},
-                                     {"Model"},
-                                     {"Seed", Column::Type::whole},
-                                     {"Settings"}};
+const std::vector<Column> columns = {
+    {"Image", Column::Type::image}, {"Caption"}, {"Kind"}, {"Model"},
+    {"Seed", Column::Type::whole},  {"Settings"}};
 
 constexpr const char* card = "# Captions\n\nPictures and what `longhand caption` sees in them.\n";
 
@@ -152,7 +149,8 @@ int caption_table(const Captioner& captioner, const Arguments& arguments,
                    {.text_column = "Caption", .overwrite = arguments.overwrite, .card = card});
   const bool text_only = fs::path(arguments.out).extension() == ".txt";
   writer.check_existing(
-      "picture, kind, model, seed, temperature or top-k", [&](std::int64_t i, const std::vector<std::string>& old) {
+      "picture, kind, model, seed, temperature or top-k",
+      [&](std::int64_t i, const std::vector<std::string>& old) {
         return i < std::ssize(pictures) &&
                (text_only ||
                 (old[0] == path_from(pictures[static_cast<std::size_t>(i)], arguments.out) &&

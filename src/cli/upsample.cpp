@@ -60,11 +60,10 @@ void check_resumed(const RowWriter& writer, PromptRows& rows, const Arguments& a
       "prompt, seed, model, template, candidates, --max-tokens or sampling",
       [&](std::int64_t, const std::vector<std::string>& old) {
         const auto row = rows.next();
-        return row && (text_only || (old[0] == row->prompt &&
-                                     old[3] == std::to_string(arguments.request.seed) &&
-                                     old[4] == model &&
-                                     old[5] == upsampler.prompt_template().name &&
-                                     old[9] == upsampler.settings()));
+        return row && (text_only ||
+                       (old[0] == row->prompt && old[3] == std::to_string(arguments.request.seed) &&
+                        old[4] == model && old[5] == upsampler.prompt_template().name &&
+                        old[9] == upsampler.settings()));
       });
 }
 

@@ -87,9 +87,8 @@ Tensor PriorTransformer::forward(const Tensor& latents, const Tensor& timesteps,
                       prd_embedding_.expand({latents.size(0), 1, config_.inner_dim()})},
                      1) +
              positional_embedding_;
-  const Tensor bias = text.mask.defined()
-                          ? prior_bias(text.mask, additional_embeddings, h.options())
-                          : Tensor();
+  const Tensor bias =
+      text.mask.defined() ? prior_bias(text.mask, additional_embeddings, h.options()) : Tensor();
   for (const PriorBlock& block : transformer_blocks_) {
     h = block.forward(h, bias);
   }

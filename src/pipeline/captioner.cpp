@@ -28,8 +28,7 @@ std::int64_t chosen(const at::Tensor& logits, const CaptionOptions& options, Ran
   }
   const std::int64_t k = std::min<std::int64_t>(options.top_k, logits.size(0));
   const auto [values, ids] = logits.to(at::kFloat).topk(k);
-  const at::Tensor drawn =
-      drawn_indices((values / options.temperature).unsqueeze(0), {&random, 1});
+  const at::Tensor drawn = drawn_indices((values / options.temperature).unsqueeze(0), {&random, 1});
   return ids[drawn.item<std::int64_t>()].item<std::int64_t>();
 }
 
