@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "models/config.h"
+#include "models/picture_token.h"
 #include "pipeline/memory.h"
 
 namespace longhand {
@@ -177,7 +178,8 @@ UNetCondition StableDiffusion::condition(const Subject& subject, const Condition
     with.time_ids = time_ids(options, aesthetic_score, n);
     if (const at::Tensor embeds = pictured(subject, options, noise); embeds.defined()) {
       with.text_embeds = embeds;
-      with.context = with.context * written(subject.captions).to(placement_);
+      with.context =
+          with_picture_token(with.context * written(subject.captions).to(placement_), embeds);
     }
   }
   if (image_) {

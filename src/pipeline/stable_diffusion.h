@@ -2,7 +2,7 @@
 // Stable unCLIP, which takes a picture's CLIP embedding besides, a picture's own or one that a
 // prior imagines for the text (Rombach et al. 2022; Podell et al. 2023; diffusers' pipelines of
 // these names). The embedded model is an XL that was trained to take, in place of the text's
-// embedding, a picture's in the same space (train/painter.cpp).
+// embedding and of its start mark's state, a picture's in the same space (train/painter.cpp).
 #pragma once
 
 #include <optional>

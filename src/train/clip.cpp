@@ -3,6 +3,7 @@
 // latents; the text encoder is what the painter reads with.
 #include <cmath>
 
+#include "core/error.h"
 #include "models/clip_text.h"
 #include "models/clip_vision.h"
 #include "models/config.h"
@@ -34,14 +35,21 @@ struct ClipRecipe {
         tokenizer(config_value(recipe.config, "tokenizer",
                                (home() / "models" / "pocket" / "tokenizer_2").string())),
         scenes(config_value<std::int64_t>(recipe.config, "scenes", 10000)),
-        hard_negatives(config_value(recipe.config, "hard_negatives", false)) {}
+        hard_negatives(config_value(recipe.config, "hard_negatives", false)),
+        keep_text_encoder(config_value(recipe.config, "keep_text_encoder", false)) {
+    if (keep_text_encoder && start.empty()) {
+      fail(Kind::corrupt,
+           "a CLIP's \"keep_text_encoder\" needs \"start\", the folder of the run whose it is");
+    }
+  }
 
   json text, vision;
   fs::path latents;
   fs::path start;      // an earlier run's folder, to go on from; "": none
   fs::path tokenizer;  // a folder with merges.txt; the run gets a copy
   std::int64_t scenes;
-  bool hard_negatives;  // each picture is also to be told from a caption wrong in one thing
+  bool hard_negatives;     // each picture is also to be told from a caption wrong in one thing
+  bool keep_text_encoder;  // the start's, as it is: painters that read with it need not learn anew
 };
 
 struct Batch {
@@ -92,8 +100,10 @@ class ClipTraining {
 
   std::map<std::string, Tensor> parameters() const {
     std::map<std::string, Tensor> all = {{"logit_scale", logit_scale_}};
-    for (const auto& [name, tensor] : text_weights_.parameters()) {
-      all["text." + name] = tensor;
+    if (!own_.keep_text_encoder) {
+      for (const auto& [name, tensor] : text_weights_.parameters()) {
+        all["text." + name] = tensor;
+      }
     }
     for (const auto& [name, tensor] : vision_weights_.parameters()) {
       all["vision." + name] = tensor;
@@ -186,7 +196,11 @@ class ClipTraining {
       save_tensors(recipe_.out / folder / "model.safetensors", own, at::kBFloat16);
       write_file_atomically(recipe_.out / folder / "config.json", config.dump(2) + "\n");
     };
-    write_encoder("text_encoder", "text.", text_config_);
+    if (own_.keep_text_encoder) {
+      copy_files(own_.start / "text_encoder", recipe_.out / "text_encoder");
+    } else {
+      write_encoder("text_encoder", "text.", text_config_);
+    }
     write_encoder("image_encoder", "vision.", own_.vision);
     copy_files(own_.tokenizer, recipe_.out / "tokenizer");
   }
@@ -229,7 +243,10 @@ class ClipTraining {
   Tensor images_of(const Tensor& latents) const {
     return normalized(vision_.forward(latents.to(dtype_)).image_embeds);
   }
-  Tensor texts_of(const Tensor& ids) const { return normalized(text_.forward(ids).text_embeds); }
+  Tensor texts_of(const Tensor& ids) const {
+    const c10::AutoGradMode learns(c10::GradMode::is_enabled() && !own_.keep_text_encoder);
+    return normalized(text_.forward(ids).text_embeds);
+  }
 
   const Recipe& recipe_;
   ClipRecipe own_;

@@ -1,13 +1,14 @@
 // Trains a latent diffusion model on scenes: the UNet on kept latents, with what CLIP
 // (train/clip.cpp) reads in short and descriptive captions in a given share (Rombach et al. 2022;
 // Betker et al. 2023, section 2). As in SDXL, the text's states are attended to and its embedding
-// is added to the timestep's (Podell et al. 2023); in its place some pictures are painted after
-// their own embedding in the same space, with the text or without, as unCLIP's decoder is (Ramesh
-// et al. 2022, section 2.1).
+// is added to the timestep's (Podell et al. 2023); in its place, and as a token of the context,
+// some pictures are painted after their own embedding in the same space, with the text or without,
+// as unCLIP's decoder is (Ramesh et al. 2022, section 2.1).
 #include "core/error.h"
 #include "diffusion/noise_schedule.h"
 #include "diffusion/sampler.h"
 #include "models/config.h"
+#include "models/picture_token.h"
 #include "models/unet_2d_condition.h"
 #include "nn/dtype.h"
 #include "nn/pictures.h"
@@ -241,9 +242,11 @@ class PainterTraining {
     const c10::AutoGradMode no_grad(false);
     const TextEncoding text = clip_.read(ids);
     const auto share = told.to(dtype_).unsqueeze(2).unbind(1);
+    const Tensor context = text.penultimate * share[0].unsqueeze(2);
     const double side = recipe_.resolution;
     return {
-        .context = text.penultimate * share[0].unsqueeze(2),
+        .context = at::where(share[2].unsqueeze(2) > 0, with_picture_token(context, image_embeds),
+                             context),
         .text_embeds = text.text_embeds * share[1] + image_embeds * share[2],
         .time_ids =
             at::tensor({side, side, 0.0, 0.0, side, side}, at::kFloat).expand({ids.size(0), -1})};

@@ -39,7 +39,8 @@ class Embedded(Case):
     def pictured(self, embeds: torch.Tensor, generator, caption: str = "") -> list:
         """Painted from pictures' embeddings, with a caption's states or without."""
         context, _, pooled, _ = self.pipeline.encode_prompt(caption, do_classifier_free_guidance=False)
-        context = (context if caption else torch.zeros_like(context)).expand(len(embeds), -1, -1)
+        context = (context if caption else torch.zeros_like(context)).repeat(len(embeds), 1, 1)
+        context[:, 0] = embeds
         return self.painted(generator, prompt_embeds=context, negative_prompt_embeds=torch.zeros_like(context), pooled_prompt_embeds=embeds,
                             negative_pooled_prompt_embeds=torch.zeros_like(embeds))
 

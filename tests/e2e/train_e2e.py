@@ -320,6 +320,15 @@ class GoingOn(Training):
         self.assertEqual(changed, {name for name in before if "attn2." in name and not name.endswith("bias")})
         self.refused(4, 'none has "attn9."', "train", self.recipe("painter", "other", 1, learnt_anew=["attn9."], **start))
 
+    def test_a_clip_keeps_its_text_encoder(self):
+        for kind in ("autoencoder", "clip"):
+            self.longhand("train", self.recipe(kind, kind, 2))
+        self.longhand("train", self.recipe("clip", "further", 2, start=str(self.folder / "clip"), keep_text_encoder=True, hard_negatives=True))
+        for part, stays in ("text_encoder", True), ("image_encoder", False):
+            before, after = (self.folder / run / part / "model.safetensors" for run in ("clip", "further"))
+            self.assertEqual(before.read_bytes() == after.read_bytes(), stays, part)
+        self.refused(4, '"keep_text_encoder" needs "start"', "train", self.recipe("clip", "other", 1, keep_text_encoder=True))
+
     def test_latents_of_another_autoencoder(self):
         for kind in ("autoencoder", "clip"):
             self.longhand("train", self.recipe(kind, kind, 2))
