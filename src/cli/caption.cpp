@@ -1,5 +1,6 @@
 // longhand caption: pictures → captions, as text or as a table that a killed job goes on with.
 #include <algorithm>
+#include <fstream>
 
 #include "cli/command.h"
 #include "cli/commands.h"
@@ -67,6 +68,20 @@ bool is_picture(const fs::path& path) {
   return ending == ".png" || ending == ".jpg" || ending == ".jpeg" || ending == ".webp";
 }
 
+/// A table holds text, and goes on where its paths are those of before.
+void check_names(const std::vector<fs::path>& pictures) {
+  for (const fs::path& picture : pictures) {
+    const nlohmann::json name = picture.string();
+    const std::string text = name.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    if (nlohmann::json::parse(text) != name) {
+      fail(Kind::invalid_argument,
+           "{}: a file's name that is not UTF-8 cannot go into a table; "
+           "rename it",
+           nlohmann::json::parse(text).get<std::string>());
+    }
+  }
+}
+
 /// Files as they are named, of folders all pictures below them by name; this process's part.
 std::vector<fs::path> pictures_of(const Arguments& arguments) {
   std::vector<fs::path> all;
@@ -95,6 +110,16 @@ std::vector<fs::path> pictures_of(const Arguments& arguments) {
   return own;
 }
 
+/// A file's picture as the captioner sees it. Throws as read_image, and where it is too narrow.
+at::Tensor prepared(const Captioner& captioner, const fs::path& path) {
+  const Image picture = read_image(path);
+  try {
+    return captioner.prepared(picture);
+  } catch (const Error& error) {
+    fail(error.kind(), "{}: {}", path.string(), error.what());
+  }
+}
+
 /// Captions of this process's pictures from number `first` on, batch by batch; done(path, caption),
 /// "" where the picture could not be read.
 void caption_all(const Captioner& captioner, const CaptionRequest& request,
@@ -106,22 +131,23 @@ void caption_all(const Captioner& captioner, const CaptionRequest& request,
   for (std::int64_t at = first; at < std::ssize(pictures); at += request.batch) {
     throw_if_interrupted();
     const std::int64_t end = std::min<std::int64_t>(std::ssize(pictures), at + request.batch);
-    std::vector<Image> images;
+    std::vector<at::Tensor> seen;
     std::vector<bool> readable;
     for (std::int64_t i = at; i < end; ++i) {
       try {
-        images.push_back(read_image(pictures[static_cast<std::size_t>(i)]));
+        seen.push_back(prepared(captioner, pictures[static_cast<std::size_t>(i)]));
         readable.push_back(true);
       } catch (const Error& error) {
         if (!request.keep_going) {
           throw;
         }
         spdlog::warn("{}", error.what());
-        images.emplace_back(8, 8, 3);  // stands in, so that the others keep their numbers
+        // Stands in, so that the others keep their numbers.
+        seen.push_back(captioner.prepared(Image(8, 8, 3)));
         readable.push_back(false);
       }
     }
-    const auto captions = captioner.captions(images, options, part + at * parts);
+    const auto captions = captioner.captions(seen, options, part + at * parts);
     for (std::int64_t i = at; i < end; ++i) {
       const auto row = static_cast<std::size_t>(i - at);
       done(pictures[static_cast<std::size_t>(i)], readable[row] ? captions[row] : "");
@@ -131,7 +157,8 @@ void caption_all(const Captioner& captioner, const CaptionRequest& request,
 
 /// As a table beside the pictures names them.
 std::string path_from(const fs::path& picture, const fs::path& table) {
-  const fs::path folder = table.has_extension() ? fs::absolute(table).parent_path() : table;
+  const bool is_folder = !table.has_extension() || fs::is_directory(table);
+  const fs::path folder = is_folder ? table : fs::absolute(table).parent_path();
   return fs::proximate(fs::absolute(picture), fs::absolute(folder)).string();
 }
 
@@ -153,15 +180,18 @@ int caption_table(const Captioner& captioner, const Arguments& arguments,
       [&](std::int64_t i, const std::vector<std::string>& old) {
         return i < std::ssize(pictures) &&
                (text_only ||
-                (old[0] == path_from(pictures[static_cast<std::size_t>(i)], arguments.out) &&
+                ((old[0].empty() ||
+                  old[0] == path_from(pictures[static_cast<std::size_t>(i)], arguments.out)) &&
                  old[2] == request.kind && old[3] == request.model &&
                  old[4] == std::to_string(request.seed) && old[5] == settings_of(request)));
       });
   Progress progress("captioning", "pictures", std::ssize(pictures), writer.before());
   caption_all(captioner, request, pictures, writer.before(),
               [&](const fs::path& picture, const std::string& caption) {
-                writer.append({path_from(picture, arguments.out), caption, request.kind,
-                               request.model, request.seed, settings_of(request)});
+                // What cannot even be opened could not be put into the table at the end.
+                const bool opens = std::ifstream(picture).good();
+                writer.append({opens ? path_from(picture, arguments.out) : "", caption,
+                               request.kind, request.model, request.seed, settings_of(request)});
                 progress.advance();
               });
   writer.finish();
@@ -175,6 +205,9 @@ int run(const Arguments& arguments) {
          request.kind);
   }
   const std::vector<fs::path> pictures = pictures_of(arguments);
+  if (!arguments.out.empty()) {
+    check_names(pictures);
+  }
   const Captioner captioner(resolve_model(request.model), request.dtype);
   if (!arguments.out.empty()) {
     return caption_table(captioner, arguments, pictures);

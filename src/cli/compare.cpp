@@ -78,6 +78,7 @@ class Run {
   }
 
   std::int64_t before() const { return writer_.before(); }
+  std::int64_t rows() const { return std::ssize(gallery_); }
 
   /// Rows that an earlier run wrote must be of the same prompts and settings.
   void check_resumed(PromptRows& rows) const {
@@ -163,13 +164,14 @@ int run(const Arguments& arguments) {
       {request.model, defaults.about, model->name(), upsampler.prompt_template().name, settings});
   pairs.check_resumed(rows);
   Progress progress("pairs", "prompts", rows.total(), pairs.before());
-  int since_page = 0;
+  std::int64_t since_page = 0;
   compare(
       upsampler, painter, request, arguments.rows_a_batch, [&] { return rows.next(); },
       [&](const Pair& pair) {
         pairs.add(pair);
         progress.advance();
-        if (++since_page == arguments.rows_a_batch) {
+        // Ever rarer, since it is the whole page.
+        if (++since_page >= std::max<std::int64_t>(arguments.rows_a_batch, pairs.rows() / 10)) {
           pairs.write_gallery();
           since_page = 0;
         }

@@ -29,7 +29,7 @@ int draw_like(const Arguments& arguments) {
   if (!arguments.request.prompt.empty()) {
     fail(Kind::invalid_argument, "--like takes all from the picture; leave the prompt out");
   }
-  const PictureRecord record = picture_record(read_png_text(arguments.like), arguments.like);
+  PictureRecord record = picture_record(read_png_text(arguments.like), arguments.like);
   if (!record.edit.is_null()) {
     fail(Kind::invalid_argument,
          "{} is an edit of {}, which its file does not hold; edit that again with `longhand edit` "
@@ -50,6 +50,9 @@ int draw_like(const Arguments& arguments) {
   const fs::path out = arguments.out.empty() ? name_for(record.request.prompt, *record.request.seed)
                                              : fs::path(arguments.out);
   check_ending(out);
+  if (const std::string& device = arguments.request.device; device != PaintRequest{}.device) {
+    record.request.device = device;
+  }
   const Painter painter = load_painter(record.request, !arguments.preview.empty());
   PaintOptions options = painting_of(record.request);
   write_previews(options, arguments.preview);
@@ -110,7 +113,8 @@ std::function<int()> declare_draw(CLI::App& app) {
   app.add_option("prompt", arguments->request.prompt, "what to paint");
   app.add_option("-o,--out", arguments->out,
                  "a .png, .jpg or .webp file (default: the prompt's words and the seed)");
-  app.add_option("--like", arguments->like, "paint this picture again, as its file says");
+  app.add_option("--like", arguments->like,
+                 "paint this picture again, as its file says; --device may name another");
   add_preview(app, arguments->preview);
   app.add_flag("--upsample-only", arguments->upsample_only, "print the caption and paint nothing");
   add_fields(app, arguments->request);

@@ -57,8 +57,9 @@ void write_strip(const fs::path& out, const fs::path& frames, const std::vector<
   }
   record.embedding[along.first] = along.second;
   const Image sheet = contact_sheet(images, static_cast<int>(images.size()));
-  write_file_atomically(out, encoded(out, sheet, record));
-  fmt::print("{}\n", out.string());
+  const fs::path file = holding(out, sheet);
+  write_file_atomically(file, encoded(file, sheet, record));
+  fmt::print("{}\n", file.string());
 }
 
 }  // namespace longhand

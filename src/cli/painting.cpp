@@ -1,5 +1,6 @@
 #include "cli/painting.h"
 
+#include <algorithm>
 #include <cctype>
 
 #include "core/error.h"
@@ -9,6 +10,7 @@
 #include "core/progress.h"
 #include "nn/pictures.h"
 #include "pipeline/language_models.h"
+#include "text/emphasis.h"
 
 namespace longhand {
 namespace {
@@ -43,6 +45,18 @@ void check_ending(const fs::path& path) {
     fail(Kind::invalid_argument, "{}: the ending \"{}\" is not known; expected .png, .jpg or .webp",
          path.string(), ending);
   }
+}
+
+fs::path holding(const fs::path& path, const Image& image) {
+  const std::string ending = path.extension();
+  const int most = ending == ".webp" ? 16383 : 65500;  // libvips' bounds of WebP and JPEG
+  if (ending == ".png" || std::max(image.width, image.height) <= most) {
+    return path;
+  }
+  fs::path other = fs::path(path).replace_extension(".png");
+  spdlog::warn("{}: {}x{} pixels are more than {} holds ({} a side); it is written as {}",
+               path.string(), image.width, image.height, ending, most, other.string());
+  return other;
 }
 
 std::string encoded(const fs::path& path, const Image& image, const PictureRecord& record) {
@@ -108,11 +122,17 @@ void write_pictures(const fs::path& out, const std::vector<Image>& images, Pictu
 }
 
 void lengthen(PictureRecord& record, const ModelDefaults& defaults, const DiffusionModel& model) {
+  const std::string& prompt = record.request.prompt;
+  const bool weighs = record.request.emphasis && parse_emphasis(prompt).size() > 1;
+  if (weighs || model.tokenizer()->count(prompt) > model.max_tokens()) {
+    record.caption = prompt;
+    return;
+  }
   const UpsampleRequest upsampling = upsampling_of(record.request, defaults, model.max_tokens());
   const auto llm = load_language_model(upsampling);
   const Upsampler upsampler(llm, Template::load(upsampling.prompt_template), upsampling,
                             model.tokenizer());
-  record.caption = upsampler.upsample({record.request.prompt, "", {}}).caption;
+  record.caption = upsampler.upsample({prompt, "", {}}).caption;
   record.llm = llm->name();
   record.prompt_template = upsampler.prompt_template().name;
 }

@@ -17,6 +17,10 @@ fs::path name_for(const std::string& words, std::int64_t seed);
 /// painted.
 void check_ending(const fs::path& path);
 
+/// The same path or, where the picture has more pixels a side than JPEG or WebP can hold, and with
+/// a warning, one that ends with .png: what took hours to paint is not lost.
+fs::path holding(const fs::path& path, const Image& image);
+
 /// The bytes of a file with this ending; with a record, that in them.
 std::string encoded(const fs::path& path, const Image& image, const PictureRecord& record);
 std::string encoded(const fs::path& path, const Image& image, const ImageText& text = {},
@@ -36,7 +40,8 @@ void write_previews(PaintOptions& options, const std::string& file);
 /// names. The record's index is set for each.
 void write_pictures(const fs::path& out, const std::vector<Image>& images, PictureRecord record);
 
-/// Lengthens the record's prompt into its caption, and says by whom.
+/// Lengthens the record's prompt into its caption, and says by whom. One that the text encoder
+/// cannot read at once, or whose words have weights, stays as it is.
 void lengthen(PictureRecord& record, const ModelDefaults& defaults, const DiffusionModel& model);
 
 /// Says which words the text encoder will not see.

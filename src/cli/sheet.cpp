@@ -60,9 +60,10 @@ int sheet(const Arguments& arguments) {
   if (pictures.empty()) {
     fail(Kind::invalid_argument, "{} has no prompts", arguments.source.prompts);
   }
-  write_file_atomically(arguments.out,
-                        encoded(arguments.out, contact_sheet(pictures, arguments.columns)));
-  fmt::print("{}\n", arguments.out);
+  const Image whole = contact_sheet(pictures, arguments.columns);
+  const fs::path out = holding(arguments.out, whole);
+  write_file_atomically(out, encoded(out, whole));
+  fmt::print("{}\n", out.string());
   return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -85,7 +86,9 @@ void write_file_atomically(const fs::path& path, std::string_view bytes) {
            code.message());
     }
   }
-  const fs::path temporary = path.string() + ".partial";
+  // Of this call alone: processes that write the same file each put a whole one in place.
+  static std::atomic<int> calls = 0;
+  const fs::path temporary = fmt::format("{}.partial-{}-{}", path.string(), getpid(), calls++);
   const Descriptor file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
   if (file.get() < 0) {
     fail_writing(path, temporary);

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/interrupt.h"
 #include "models/checkpoint_files.h"
 #include "models/config.h"
 #include "nn/dtype.h"
@@ -71,6 +72,7 @@ std::vector<std::string> Evaluator::captions_of(std::int64_t first,
               .prompt = next++->prompt.prompt, .category = "", .turns = {}, .number = first++};
         },
         [&](const Caption& caption) { captions.push_back(caption.caption); });
+    throw_if_interrupted();  // upon which it leaves rows out
     return captions;
   }
   for (const Trial& trial : trials) {

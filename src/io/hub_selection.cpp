@@ -147,8 +147,9 @@ Selection select_components(const Files& all, const nlohmann::json& model_index,
   Selector selector(all, variant);
   bool root = false;
   for (const auto& [name, value] : model_index.items()) {
-    if (!value.is_array() || value.size() != 2 || !value[1].is_string()) {
-      continue;  // a setting, or a component that is null
+    if (!value.is_array() || value.size() != 2 || !value[1].is_string() ||
+        name == "safety_checker") {
+      continue;  // a setting, a component that is null, or one that painting does without
     }
     if (files_in(all, name).empty()) {
       root = true;  // diffusers looks for a component without a folder in the root

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <fstream>
 #include <functional>
 #include <map>
@@ -13,6 +14,7 @@
 
 #include "core/durable.h"
 #include "core/error.h"
+#include "core/interrupt.h"
 #include "io/dataset.h"
 #include "io/parquet.h"
 #include "io/table.h"
@@ -38,6 +40,7 @@ std::int64_t interleave(const std::vector<Source<Row>>& sources,
   std::int64_t rows = 0;
   std::optional<std::size_t> ended;
   for (bool more = true; more;) {
+    throw_if_interrupted();
     for (std::size_t i = 0; i < sources.size(); ++i) {
       std::optional<Row> row = sources[i]();
       if (row && ended) {
@@ -75,8 +78,11 @@ void check_finished(const fs::path& shard) {
 
 /// A job may have had fewer rows than shards.
 bool has_rows(const fs::path& shard) {
-  return shard.extension() == ".tar" ? SampleReader(shard, true).next().has_value()
-                                     : !fs::is_regular_file(shard) || fs::file_size(shard) > 0;
+  if (shard.extension() == ".tar") {
+    return SampleReader(shard, true).next().has_value();
+  }
+  const fs::path rows = fs::is_directory(shard) ? shard / "rows.jsonl" : shard;
+  return !fs::is_regular_file(rows) || fs::file_size(rows) > 0;
 }
 
 /// Refuses shards whose first rows tell of other jobs.
@@ -112,6 +118,9 @@ std::int64_t merge_lines(const std::vector<fs::path>& shards, const fs::path& ou
   for (const fs::path& shard : shards) {
     std::ifstream* file =
         files.emplace_back(std::make_unique<std::ifstream>(shard, std::ios::binary)).get();
+    if (!*file) {
+      fail(Kind::unavailable, "cannot read {}: {}", shard.string(), std::strerror(errno));
+    }
     sources.emplace_back([file]() -> std::optional<std::string> {
       std::string line;
       return std::getline(*file, line) ? std::optional(line) : std::nullopt;
@@ -138,7 +147,7 @@ std::int64_t merge_delimited(const std::vector<fs::path>& shards, const fs::path
   for (const std::string& name : readers.front()->columns()) {
     columns.push_back({name});
   }
-  RowWriter writer(out, columns);
+  RowWriter writer(out, columns, {.overwrite = true});
   const std::int64_t rows = interleave<std::vector<std::string>>(
       sources, shards,
       [&](const std::vector<std::string>& row) { writer.append({row.begin(), row.end()}); });
@@ -160,7 +169,7 @@ std::int64_t merge_parquet(const std::vector<fs::path>& shards, const fs::path& 
          "they are: Hugging Face's `datasets` reads several Parquet files as one",
          shards.front().string());
   }
-  RowWriter writer(out, columns);
+  RowWriter writer(out, columns, {.overwrite = true});
   const std::int64_t rows = interleave<std::vector<Cell>>(
       sources, shards, [&](const std::vector<Cell>& row) { writer.append(row); });
   writer.finish();
@@ -243,6 +252,13 @@ std::int64_t merge_tars(const std::vector<fs::path>& shards, const fs::path& out
 
 using Merge = std::int64_t (*)(const std::vector<fs::path>&, const fs::path&);
 
+/// What a merge has written of its output, and the journal of a Parquet file.
+void remove_begun(const fs::path& begun) {
+  std::error_code code;
+  fs::remove_all(begun, code);
+  fs::remove(begun.string() + ".rows.jsonl", code);
+}
+
 /// By the ending of what is to be written; none is a folder.
 Merge merge_to(const std::string& ending) {
   static const std::map<std::string, Merge> merges = {
@@ -282,7 +298,7 @@ std::int64_t merge_shards(const std::vector<fs::path>& shards, const fs::path& t
   check_same_job(shards);
   fs::path begun = out;
   begun.replace_filename(out.stem().string() + ".merging" + ending);
-  fs::remove_all(begun);
+  remove_begun(begun);
   if (ending.empty()) {
     fs::create_directories(begun);
   }
@@ -295,8 +311,7 @@ std::int64_t merge_shards(const std::vector<fs::path>& shards, const fs::path& t
     }
     return rows;
   } catch (...) {
-    std::error_code code;
-    fs::remove_all(begun, code);
+    remove_begun(begun);
     throw;
   }
 }

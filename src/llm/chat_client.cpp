@@ -64,10 +64,12 @@ std::string without_thoughts(std::string text) {
   return end == std::string::npos ? std::string() : text.substr(end + 8);
 }
 
-/// choices[0].message.content; nothing where there is none.
+/// choices[0].message.content, of a model that refused or only thought ""; nothing where there is
+/// none.
 std::optional<std::string> content_of(const json& answer) {
   try {
-    return answer.at("choices").at(0).at("message").at("content").get<std::string>();
+    const json& content = answer.at("choices").at(0).at("message").at("content");
+    return content.is_null() ? "" : content.get<std::string>();
   } catch (const json::exception&) {
     return std::nullopt;
   }

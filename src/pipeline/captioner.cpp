@@ -136,12 +136,18 @@ Captioner::Captioner(const fs::path& model, const std::string& dtype)
 std::vector<std::string> Captioner::captions(const std::vector<Image>& pictures,
                                              const CaptionOptions& options,
                                              std::int64_t first) const {
-  const c10::InferenceMode inference;
-  std::vector<at::Tensor> pixels;
+  std::vector<at::Tensor> all;
   for (const Image& picture : pictures) {
-    pixels.push_back(processor_.pixel_values(picture));
+    all.push_back(prepared(picture));
   }
-  return written(model_, *tokenizer_, autoencoder_->latents_of(at::stack(pixels).to(dtype_)),
+  return captions(all, options, first);
+}
+
+std::vector<std::string> Captioner::captions(const std::vector<at::Tensor>& prepared,
+                                             const CaptionOptions& options,
+                                             std::int64_t first) const {
+  const c10::InferenceMode inference;
+  return written(model_, *tokenizer_, autoencoder_->latents_of(at::stack(prepared).to(dtype_)),
                  options, first);
 }
 

@@ -38,7 +38,11 @@ class Captioner {
  public:
   /// Throws not_found, corrupt.
   Captioner(const fs::path& model, const std::string& dtype);
-  /// Pictures of any size: the largest middle square of each is seen.
+  /// A picture of any size as the model sees it: its largest middle square. Throws
+  /// invalid_argument for one that is too narrow.
+  at::Tensor prepared(const Image& picture) const { return processor_.pixel_values(picture); }
+  std::vector<std::string> captions(const std::vector<at::Tensor>& prepared,
+                                    const CaptionOptions& options, std::int64_t first) const;
   std::vector<std::string> captions(const std::vector<Image>& pictures,
                                     const CaptionOptions& options, std::int64_t first) const;
 

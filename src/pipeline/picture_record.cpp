@@ -31,20 +31,24 @@ nlohmann::json to_json(const PictureRecord& record) {
 std::string a1111_parameters(const PictureRecord& record) {
   const DrawRequest& request = record.request;
   const Size size = request.size.value_or(Size{});
+  const std::string unwanted = request.negative_prompt.value_or("");
   const std::string strength =
       record.edit.is_null()
           ? ""
           : fmt::format(", Denoising strength: {:.6g}", record.edit.value("strength", 0.0));
   return fmt::format(
-      "{}\nSteps: {}, Sampler: {}, CFG scale: {}, Seed: {}, Size: {}x{}, Model: {}{}, Version: "
+      "{}{}\nSteps: {}, Sampler: {}, CFG scale: {}, Seed: {}, Size: {}x{}, Model: {}{}, Version: "
       "Longhand {}",
-      record.caption, request.steps.value_or(0), sampler_label(request.scheduler),
-      request.guidance.value_or(1), request.seed.value_or(0) + record.index, size.width,
-      size.height, fs::path(request.model).filename().string(), strength, version);
+      record.caption, unwanted.empty() ? "" : "\nNegative prompt: " + unwanted,
+      request.steps.value_or(0), sampler_label(request.scheduler), request.guidance.value_or(1),
+      request.seed.value_or(0) + record.index, size.width, size.height,
+      fs::path(request.model).filename().string(), strength, version);
 }
 
 ImageText picture_text(const PictureRecord& record) {
-  return {{"parameters", a1111_parameters(record)}, {own_key, to_json(record).dump()}};
+  return {
+      {"parameters", a1111_parameters(record)},
+      {own_key, to_json(record).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)}};
 }
 
 PictureRecord picture_record(const ImageText& text, const std::string& name) {

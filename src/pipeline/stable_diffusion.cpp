@@ -87,6 +87,12 @@ StableDiffusion::StableDiffusion(const Checkpoint& checkpoint, const ModelOption
   if (checkpoint.has("super_res")) {
     enlarger_.emplace(checkpoint, SuperResolutionNames{"super_res", "", "super_res_scheduler"},
                       placement_);
+    if (const int side = own_size().width;
+        enlarger_->side() <= side || enlarger_->side() % side != 0) {
+      fail(Kind::corrupt,
+           "{}: super_res paints {} pixels a side and the unet {}; expected a multiple of it",
+           checkpoint.configs().string(), enlarger_->side(), side);
+    }
   }
   const UNet2DConditionConfig& own = unet_.config();
   int width = 0;

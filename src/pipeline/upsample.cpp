@@ -104,7 +104,8 @@ Sequence Upsampler::follow_up(const UpsampleRow& row, std::int64_t index, int ca
 
 Caption Upsampler::choose(const UpsampleRow& row,
                           const std::vector<std::string>& candidates) const {
-  const Demands demands(row.prompt);
+  // A change ("remove the car") asks for other things than it names.
+  const Demands demands(row.turns.empty() ? tidy(row.prompt) : "");
   const int budget = request_.max_tokens;
   const auto judged = [&](const std::string& text) {
     Verdict verdict = demands.judge(text);

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/letters.h"
 #include "pipeline/compositing.h"
 #include "pipeline/interpolation.h"
 #include "text/sentences.h"
@@ -14,7 +15,7 @@ namespace {
 constexpr int longest_strip = 64, default_steps_between = 5;
 
 bool named_as_picture(const fs::path& name) {
-  const std::string ending = name.extension();
+  const std::string ending = lower(name.extension().string());
   return ending == ".png" || ending == ".jpg" || ending == ".jpeg" || ending == ".webp";
 }
 

@@ -102,7 +102,18 @@ bool is_word_byte(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) != 0 || (c & 0x80) != 0;
 }
 
-/// Lower-case words; bytes beyond ASCII belong to words; ends of sentences and commas become ".".
+/// Bytes of a typographic mark that `text` begins with: U+2010 to U+2027 (dashes, quotation marks,
+/// the ellipsis), « and »; 0 for what is none.
+std::size_t mark_length(std::string_view text) {
+  if (text.starts_with("\xC2\xAB") || text.starts_with("\xC2\xBB")) {
+    return 2;
+  }
+  const bool general =
+      text.size() >= 3 && text.starts_with("\xE2\x80") && text[2] >= '\x90' && text[2] <= '\xA7';
+  return general ? 3 : 0;
+}
+
+/// Lower-case words; letters beyond ASCII belong to words; ends of sentences and commas become ".".
 Words words_of(std::string_view text) {
   Words words;
   std::string word;
@@ -112,7 +123,16 @@ Words words_of(std::string_view text) {
       word.clear();
     }
   };
-  for (const char c : text) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (const std::size_t mark = mark_length(text.substr(i)); mark > 0) {
+      const std::string_view own = text.substr(i, mark);
+      if (own != "‘" && own != "’") {
+        flush();
+      }
+      i += mark - 1;
+      continue;
+    }
+    const char c = text[i];
     if (is_word_byte(c)) {
       word += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
     } else if (c != '\'') {
@@ -126,9 +146,10 @@ Words words_of(std::string_view text) {
   return words;
 }
 
-/// Texts in quotation marks: "…", “…”, ‘…’ and '…' where the marks are not apostrophes.
-std::vector<std::string> quotes_of(std::string_view text) {
-  std::vector<std::string> found;
+/// Texts in quotation marks: "…", “…”, ‘…’ and '…' where the marks are not apostrophes. Parts of
+/// `text`.
+std::vector<std::string_view> quotes_of(std::string_view text) {
+  std::vector<std::string_view> found;
   const auto take = [&](std::string_view open, std::string_view close, bool plain) {
     std::size_t at = 0;
     while ((at = text.find(open, at)) != std::string_view::npos) {
@@ -146,7 +167,7 @@ std::vector<std::string> quotes_of(std::string_view text) {
         return;
       }
       if (end > start) {
-        found.emplace_back(text.substr(start, end - start));
+        found.push_back(text.substr(start, end - start));
       }
       at = end + close.size();
     }
@@ -431,12 +452,10 @@ Kept& count_of(Verdict& verdict, Demand::Kind kind) {
 
 Demands::Demands(std::string_view prompt) {
   std::string rest(prompt);
-  for (const std::string& quote : quotes_of(prompt)) {
-    demands_.push_back({Demand::Kind::quote, quote, {}});
-    if (const auto at = rest.find(quote);
-        at != std::string::npos) {  // quotes may lie in one another
-      rest.erase(at, quote.size());
-    }
+  for (const std::string_view quote : quotes_of(prompt)) {
+    demands_.push_back({Demand::Kind::quote, std::string(quote), {}});
+    rest.replace(static_cast<std::size_t>(quote.data() - prompt.data()), quote.size(), quote.size(),
+                 ' ');
   }
   const Words words = words_of(rest);
   std::set<std::string> seen;

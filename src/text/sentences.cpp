@@ -54,12 +54,12 @@ std::vector<std::size_t> ends(std::string_view text, bool clauses) {
   return places;
 }
 
-/// Without a dangling comma, conjunction or the like, and with a full stop.
-std::string as_sentence(std::string_view clause) {
+/// With a full stop and, where it was cut, without a dangling comma, conjunction or the like.
+std::string as_sentence(std::string_view clause, bool cut) {
   static constexpr std::array<std::string_view, 12> dangling = {
       " and", " or", " with", " a", " an", " the", " of", " in", " on", " to", " but", " is"};
   std::string text(stripped(clause));
-  for (bool changed = true; changed;) {
+  for (bool changed = cut; changed;) {
     changed = false;
     while (!text.empty() && std::string_view(",;:- ").find(text.back()) != std::string_view::npos) {
       text.pop_back();
@@ -142,7 +142,7 @@ std::string cut_to_fit(std::string_view whole, const ClipTokenizer& tokenizer, i
     const auto places = ends(text, clauses);
     for (auto place = places.rbegin(); place != places.rend(); ++place) {
       std::string part =
-          clauses ? as_sentence(text.substr(0, *place)) : std::string(text.substr(0, *place));
+          clauses ? as_sentence(text.substr(0, *place), true) : std::string(text.substr(0, *place));
       if (ends_finished(part) && fits(part)) {
         return part;
       }
@@ -159,7 +159,8 @@ std::string cut_at_word(std::string_view whole, const ClipTokenizer& tokenizer, 
   const auto fits = [&](const std::string& part) { return tokenizer.count(part) <= max_tokens; };
   for (std::size_t end = text.size(); end != std::string_view::npos && end > 0;
        end = text.rfind(' ', end - 1)) {
-    std::string part = as_sentence(text.substr(0, end));
+    std::string part =
+        as_sentence(text.substr(0, end), end < text.size() || text.size() < whole.size());
     if (fits(part)) {
       return part;
     }
@@ -169,7 +170,7 @@ std::string cut_at_word(std::string_view whole, const ClipTokenizer& tokenizer, 
   ids.resize(std::min(ids.size(), static_cast<std::size_t>(max_tokens)));
   while (!ids.empty()) {
     ids.pop_back();
-    std::string part = as_sentence(whole_characters(tokenizer.decode(ids)));
+    std::string part = as_sentence(whole_characters(tokenizer.decode(ids)), true);
     if (fits(part)) {
       return part;
     }
@@ -211,7 +212,7 @@ bool is_detailed(std::string_view prompt) {
 
 std::string prompt_in_front(std::string_view prompt, std::string_view caption,
                             const ClipTokenizer& tokenizer, int max_tokens) {
-  std::string front = as_sentence(prompt);
+  std::string front = as_sentence(prompt, false);
   if (tokenizer.count(front) > max_tokens) {
     return cut_to_fit(front, tokenizer, max_tokens);
   }

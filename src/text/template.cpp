@@ -73,7 +73,10 @@ std::vector<Message> Template::shared() const {
 
 Message Template::ask(std::string_view prompt) const {
   std::string content = user;
-  content.replace(content.find(placeholder), placeholder.size(), prompt);
+  for (std::size_t at = 0; (at = content.find(placeholder, at)) != std::string::npos;) {
+    content.replace(at, placeholder.size(), prompt);
+    at += prompt.size();
+  }
   return {"user", content};
 }
 

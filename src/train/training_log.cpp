@@ -10,7 +10,18 @@ namespace {
 
 constexpr int steps_an_event = 10;
 
-/// The rows of losses.csv up to a step; those of later steps are dropped from the file.
+/// The step that a row of losses.csv or of reviews.jsonl tells of; 0 where it was cut off.
+std::int64_t step_of(const std::string& row) {
+  if (row.starts_with('{')) {
+    const auto review = nlohmann::json::parse(row, nullptr, /*allow_exceptions=*/false);
+    return review.is_object() ? review.value("step", 0) : 0;
+  }
+  std::int64_t step = 0;
+  std::from_chars(row.data(), row.data() + row.size(), step);
+  return step;
+}
+
+/// A file of rows with those up to a step; those of later steps are dropped from it.
 fs::path rows_until(const fs::path& path, std::int64_t done) {
   if (!fs::exists(path)) {
     return path;
@@ -18,8 +29,7 @@ fs::path rows_until(const fs::path& path, std::int64_t done) {
   std::istringstream rows(read_file(path));
   std::string kept;
   for (std::string row; std::getline(rows, row);) {
-    std::int64_t step = 0;
-    std::from_chars(row.data(), row.data() + row.size(), step);
+    const std::int64_t step = step_of(row);
     if (step > 0 && step <= done) {
       kept += row + '\n';
     }
@@ -33,6 +43,7 @@ fs::path rows_until(const fs::path& path, std::int64_t done) {
 TrainingLog::TrainingLog(const Recipe& recipe, std::int64_t done)
     : recipe_(recipe),
       losses_(rows_until(recipe.out / "losses.csv", done), std::ios::app),
+      reviews_(rows_until(recipe.out / "reviews.jsonl", done), std::ios::app),
       events_(recipe.out, done + 1),
       progress_("training", "pictures", recipe.steps * recipe.batch, done * recipe.batch) {}
 
@@ -66,7 +77,7 @@ void TrainingLog::add(std::int64_t step, const Review& review) {
   nlohmann::json line = review.figures;
   line["step"] = step;
   spdlog::info("review: {}", line.dump());
-  std::ofstream(recipe_.out / "reviews.jsonl", std::ios::app) << line.dump() << '\n';
+  reviews_ << line.dump() << '\n' << std::flush;
 }
 
 }  // namespace longhand

@@ -18,19 +18,22 @@ struct StepFigures {
 
 class TrainingLog {
  public:
-  /// Goes on after `done` steps: what losses.csv has of later ones, which a lost run took, is
-  /// dropped.
+  /// Goes on after `done` steps: what losses.csv and reviews.jsonl have of later ones, which a lost
+  /// run took, is dropped.
   TrainingLog(const Recipe& recipe, std::int64_t done);
 
   /// Figures of step number 1, 2, …; each tenth goes to the events, with the mean loss since.
   void add(std::int64_t step, const StepFigures& figures);
   void add(std::int64_t step, const Review& review);
   /// What was added is in the files.
-  void flush() { losses_.flush(); }
+  void flush() {
+    losses_.flush();
+    reviews_.flush();
+  }
 
  private:
   const Recipe& recipe_;
-  std::ofstream losses_;
+  std::ofstream losses_, reviews_;
   EventFile events_;
   Progress progress_;
   double average_ = 0;  // of the losses, for the progress line

@@ -1,7 +1,9 @@
 """longhand caption: what transformers' GIT writes with the same weights; tables that go on, shards, bad pictures."""
 import json
+import os
 import pathlib
 import re
+import shutil
 import tarfile
 import unittest
 
@@ -117,9 +119,24 @@ class Captions(Case):
         self.assertIn("2.png", done.stderr)
         self.assertEqual([bool(row["Caption"]) for row in self.rows(out)], [True, True, False, True, True])
         self.refused(3, "none.png", "caption", self.folder / "none.png", *model)
+        for out in self.folder / "some.parquet", self.folder / "in.a.folder":
+            (self.folder / "in.a.folder").mkdir(exist_ok=True)
+            self.caption(self.pictures, self.folder / "none.png", "--out", out, "--keep-going")
+            self.caption(self.pictures, self.folder / "none.png", "--out", out, "--keep-going")
+        rows = [json.loads(row) for row in (self.folder / "in.a.folder/rows.jsonl").open()]
+        self.assertEqual([row["Image"] for row in rows][-2:], ["../pictures/4.png", ""])
+        odd = os.fsencode(self.folder / "odd") + b"/caf\xe9.png"
+        os.mkdir(os.path.dirname(odd))
+        shutil.copy(self.pictures / "1.png", os.fsdecode(odd))
+        self.refused(2, "not UTF-8", "caption", self.folder / "odd", "--out", self.folder / "odd.jsonl", *model)
         self.refused(3, "no .png", "caption", self.model, *model)
         self.refused(2, "--kind poem", "caption", self.pictures, "--kind", "poem", *model)
         self.refused(2, "--shard", "caption", self.pictures, "--shard", "2/2", *model)
+        Image.new("RGB", (2000, 20)).save(self.folder / "odd/wide.png")
+        os.remove(odd)
+        self.refused(2, "wide.png: a picture of 2000x20", "caption", self.folder / "odd", *model)
+        self.assertIn("wide.png", self.caption(self.folder / "odd", "--out", self.folder / "wide.jsonl", "--keep-going").stderr)
+        self.assertEqual([row["Caption"] for row in self.rows(self.folder / "wide.jsonl")], [""])
         (self.model / "captioner/config.json").unlink()
         self.refused(3, "has no captioner", "caption", self.pictures, *model)
 

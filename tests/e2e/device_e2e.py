@@ -95,6 +95,8 @@ class Names(OnBoth):
         self.on_other("draw", "--like", out, "-o", again)
         self.assertEqual(out.read_bytes(), again.read_bytes())
         self.refused(6, OTHER, "draw", "--like", out, "-o", again)  # it is not there
+        self.longhand("draw", "--like", out, "--device", "cpu", "-o", again)
+        self.assertEqual(json.loads(self.longhand("show", "--json", again).stdout)["device"], "cpu")
 
     def test_refused(self):
         self.saved(tiny_models.stable_diffusion())

@@ -98,6 +98,9 @@ class BadInput(Case):
         self.refused(2, "scheduler", "draw", "a cat", *QUICK, "--scheduler", "magic", "-o", self.folder / "x.png")
         self.refused(2, "steps", "draw", "a cat", "--no-upsample", "--steps", 0, "-o", self.folder / "x.png")
         self.refused(2, "empty", "draw", "", *QUICK)
+        said = self.longhand("draw", "a red car " * 40, "--steps", 1, "-o", self.folder / "long.png").stderr
+        self.assertIn("it will not see", said)  # nor is it cut and lengthened
+        self.assertEqual(json.loads(self.longhand("show", "--json", self.folder / "long.png").stdout)["caption"], "a red car " * 40)
         self.refused(2, "leave the prompt out", "draw", "a cat", "--like", self.folder / "x.png")
         out = self.folder / "pairs"
         self.refused(2, "scheduler", "compare", "--prompts", "drawbench", "--scheduler", "magic", "-o", out)

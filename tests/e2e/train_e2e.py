@@ -152,6 +152,7 @@ class Resuming(Training):
         self.assertEqual(len(list((self.folder / "broken").glob("*tfevents*"))), 4)
         for out in ("unbroken", "broken"):
             self.check_events(out, rows)
+            self.assertEqual([json.loads(row)["step"] for row in (self.folder / out / "reviews.jsonl").open()], [self.steps])
 
     def check_events(self, out: str, rows: list) -> None:
         events = self.events(out)

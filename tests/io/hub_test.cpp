@@ -115,6 +115,16 @@ TEST_CASE("of a diffusers folder, the named components' safetensors and configs"
               "unet/diffusion_pytorch_model.safetensors"});
 }
 
+TEST_CASE("painting does without the safety checker") {
+  const auto index = nlohmann::json::parse(
+      R"({"safety_checker": ["stable_diffusion", "S"], "unet": ["diffusers", "U"]})");
+  const Names pickled = {"model_index.json", "safety_checker/config.json",
+                         "safety_checker/pytorch_model.bin", "unet/config.json",
+                         "unet/diffusion_pytorch_model.safetensors"};
+  CHECK(chosen(pickled, index) ==
+        Names{"model_index.json", "unet/config.json", "unet/diffusion_pytorch_model.safetensors"});
+}
+
 TEST_CASE("a variant is taken where it is there") {
   const Names fp16 = chosen(sdxl, sdxl_index, {"fp16", {}, {}});
   CHECK(std::ranges::count(fp16, "unet/diffusion_pytorch_model.fp16.safetensors") == 1);

@@ -103,6 +103,38 @@ TEST_CASE("folders with pictures become the folder that one process would have w
   CHECK_FALSE(fs::exists(out));
 }
 
+TEST_CASE("a merge that failed leaves nothing to the next one") {
+  const Folder folder;
+  const fs::path out = folder.path / "whole.parquet";
+  const fs::path longer = shards_of(folder, 9, 1, ".parquet").front();
+  fs::rename(longer, folder.path / "longer.parquet");
+  const auto shards = shards_of(folder, 6, 2, ".parquet");
+  CHECK_THROWS_AS(merge_shards({shards[0], folder.path / "longer.parquet"}, out), Error);
+  CHECK(std::distance(fs::directory_iterator(folder.path), fs::directory_iterator()) == 3);
+  // As a killed one leaves it: its journal alone.
+  write_file_atomically(folder.path / "whole.merging.parquet.rows.jsonl",
+                        R"({"Prompt":"x","Seed":7,"Model":"m","Score":0.5})"
+                        "\n");
+  CHECK(merge_shards(shards, out) == 6);
+  CHECK(prompts_in(out).size() == 6);
+}
+
+TEST_CASE("folders of a job of fewer rows than shards") {
+  const Folder folder;
+  const auto folder_of = [&](const std::string& name, int rows) {
+    RowWriter writer(folder.path / name, {{"Prompt"}, {"Image", Column::Type::image}});
+    for (int row = 0; row < rows; ++row) {
+      write_file_atomically(folder.path / name / "images/00000.png", "picture");
+      writer.append({std::string("a cat"), std::string("images/00000.png")});
+    }
+    writer.finish();
+    return folder.path / name;
+  };
+  const std::vector<fs::path> shards = {folder_of("part0", 1), folder_of("part1", 0)};
+  CHECK(merge_shards(shards, folder.path / "whole") == 1);
+  CHECK(prompts_in(folder.path / "whole") == std::vector<std::string>{"a cat"});
+}
+
 TEST_CASE("pictures that lie elsewhere come into the folder") {
   const Folder folder;
   std::vector<fs::path> shards;

@@ -408,7 +408,7 @@ TEST_CASE("half an answer, garbage, too much, none") {
     };
   };
   for (const char* body : {"<html>\x1b[31mnot\xff here\xc2\x9b</html>", "{}", R"({"choices": []})",
-                           "[1, 2]", "", R"({"choices": [{"message": {"content": null}}]})"}) {
+                           "[1, 2]", "", R"({"choices": [{"message": {}}]})"}) {
     Served served(content(body));
     const Error error = failure(served.url());
     CHECK(error.kind() == Kind::corrupt);
@@ -416,6 +416,8 @@ TEST_CASE("half an answer, garbage, too much, none") {
     CHECK_FALSE(says(error, "\xc2\x9b"));
     CHECK_FALSE(says(error, "\xff"));
   }
+  Served silent(content(R"({"choices": [{"message": {"content": null, "refusal": "No."}}]})"));
+  CHECK(generate(*connect_endpoint(silent.url(), {"some", 1, 30}), 1).begin()->second.empty());
   Served flood(content(std::string(3 << 20, '[')));
   const Error error = failure(flood.url());
   CHECK(error.kind() == Kind::corrupt);

@@ -20,6 +20,12 @@ TEST_CASE("the report's template") {
   CHECK(dalle3.modify("a cat", "a cat.", "make it red").size() == 3);
 }
 
+TEST_CASE("a template may name the prompt twice") {
+  Template made;
+  made.user = "Describe {prompt}. Keep {prompt}.";
+  CHECK(made.ask("a {prompt}").content == "Describe a {prompt}. Keep a {prompt}.");
+}
+
 TEST_CASE("broken templates say what they lack") {
   for (const char* json :
        {"", "[]", "{}", R"({"name":"x"})", R"({"name":1,"system":"s","user":"{prompt}"})",
@@ -123,6 +129,12 @@ TEST_CASE("what a caption keeps") {
        {"frog", "playing", "dominoes"}},
       {"A mouse eating cheese", "two mice ate some cheese.", {}},
       {"the dog's bone isn't big", "a dog with a big bone.", {"isnt"}},
+      {"two cats hold a sign that says \"cat\"",
+       "a cat holds a sign that says \"cat\".",
+       {"two cats"}},
+      {"a sign saying “OPEN”", "a sign that says \"OPEN\".", {}},
+      {"a cat — black — on a mat", "a black cat on a mat.", {}},
+      {"the dog’s ball", "the dog's ball…", {}},
   };
   for (const Case& each : cases) {
     const Verdict verdict = Demands(each.prompt).judge(each.caption);
@@ -190,6 +202,13 @@ TEST_CASE("a prompt over the budget is cut at a word where that keeps more") {
   const std::string text = "a red cat, and three dogs on a mat in front of a house";
   CHECK(cut_to_fit(text, *tokenizer, 13) == "a red cat.");
   CHECK(cut_at_word(text, *tokenizer, 13) == "a red cat, and three dogs on a mat.");
+}
+
+TEST_CASE("what is not cut keeps its last word") {
+  const auto tokenizer = ClipTokenizer::shared();
+  CHECK(cut_at_word("a lamp turned on", *tokenizer, 20) == "a lamp turned on.");
+  CHECK(prompt_in_front("a lamp turned on", "", *tokenizer, 20) == "a lamp turned on.");
+  CHECK(cut_at_word("a lamp turned on a table", *tokenizer, 7) == "a lamp turned.");
 }
 
 TEST_CASE("loops count against a caption") {
