@@ -416,8 +416,8 @@ TEST_CASE("half an answer, garbage, too much, none") {
     CHECK_FALSE(says(error, "\xc2\x9b"));
     CHECK_FALSE(says(error, "\xff"));
   }
-  Served silent(content(R"({"choices": [{"message": {"content": null, "refusal": "No."}}]})"));
-  CHECK(generate(*connect_endpoint(silent.url(), {"some", 1, 30}), 1).begin()->second.empty());
+  Served refusing(content(R"({"choices": [{"message": {"content": null, "refusal": "No."}}]})"));
+  CHECK(generate(*connect_endpoint(refusing.url(), {"some", 1, 30}), 1).begin()->second.empty());
   Served flood(content(std::string(3 << 20, '[')));
   const Error error = failure(flood.url());
   CHECK(error.kind() == Kind::corrupt);

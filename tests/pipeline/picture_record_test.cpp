@@ -46,6 +46,10 @@ TEST_CASE("A1111's text") {
       a1111_parameters(example()) ==
       "A red car on a sandy beach, émoji 🚗.\nSteps: 25, Sampler: Euler, CFG scale: 4.5, Seed: 9, "
       "Size: 192x128, Model: pocket, Version: Longhand 0.1.0");
+  PictureRecord without = example();
+  without.request.negative_prompt = "blurry";
+  CHECK(a1111_parameters(without).find("\nNegative prompt: blurry\nSteps: 25") !=
+        std::string::npos);
 }
 
 TEST_CASE("pictures of others, and broken records, are refused") {
