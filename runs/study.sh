@@ -16,7 +16,9 @@ out=runs/out/study
 for painter in alt 65 80 95; do
   if [ ! -e "$out/models/$painter" ]; then
     mkdir -p "$out/models"
-    cp -r models/pocket "$out/models/$painter"
+    rm -rf "$out/models/$painter.begun"
+    cp -r models/pocket "$out/models/$painter.begun"
+    mv "$out/models/$painter.begun" "$out/models/$painter"
   fi
 done
 # As many trainings side by side as there are cores for: apart they need no core to wait for another.

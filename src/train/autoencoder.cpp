@@ -108,10 +108,10 @@ class AutoencoderTraining {
         weights_(Weights::fresh(recipe.seed)),
         model_(make_autoencoder(unscaled(own_.model), weights_, "the recipe's config")) {
     check_encoder();
-    fix_variance();
     if (!own_.start.empty()) {
       weights_.start_from(own_.start);
     }
+    fix_variance();
     if (own_.crop % 8 != 0 || own_.crop < 8 || own_.crop > recipe.resolution) {
       fail(Kind::corrupt, "crop is {}; expected a multiple of 8 up to the resolution, {}",
            own_.crop, recipe.resolution);

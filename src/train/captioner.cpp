@@ -63,10 +63,7 @@ class CaptionerTraining {
         drawings_(recipe, *vae_, own_.latents, dtype_),
         held_back_(world_, recipe.seed, held_back_count),
         held_back_latents_(held_back_.latents(*vae_, recipe.resolution, dtype_)) {
-    take_image_encoder();
-    if (!own_.start.empty()) {
-      weights_.start_from(own_.start);
-    }
+    own_.start.empty() ? take_image_encoder() : weights_.start_from(own_.start);
   }
 
   std::map<std::string, Tensor> parameters() const {

@@ -79,10 +79,13 @@ CaptionMix::CaptionMix(const World& world, const nlohmann::json& recipe, std::in
 void CaptionMix::read_written(const fs::path& table, std::int64_t scenes) {
   const auto reader = RowReader::open(table);
   const auto& columns = reader->columns();
-  while (const auto row = reader->next()) {
+  for (std::int64_t number = 0; const auto row = reader->next(); ++number) {
     for (std::size_t i = 0; i < columns.size(); ++i) {
       if (columns[i] != written_number) {
         written_[columns[i]].push_back((*row)[i]);
+      } else if ((*row)[i] != std::to_string(number)) {
+        fail(Kind::corrupt, "{}: row {} is of scene {}; expected the scenes in their order",
+             table.string(), number, (*row)[i]);
       }
     }
   }
@@ -119,7 +122,9 @@ std::string CaptionMix::wrong(const Scene& scene, const Drawn& right, Random& ra
   std::string other = as_it_is;
   // What a short caption leaves out makes no difference to it.
   for (int tries = 0; tries < 32 && (other == as_it_is || other == right.caption); ++tries) {
-    other = caption(told_otherwise(world_, scene, random));
+    const Scene told = told_otherwise(world_, scene, random);
+    // What is held out would be learnt to be always wrong.
+    other = world_.held_out(told) ? as_it_is : caption(told);
   }
   return other;
 }

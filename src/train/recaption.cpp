@@ -1,6 +1,7 @@
 // Captions the training scenes anew with a trained captioner: a table with a short and a
 // descriptive caption of each, from kept latents (Betker et al. 2023, section 2.2). Stopped, it
 // goes on.
+#include "core/error.h"
 #include "core/interrupt.h"
 #include "core/progress.h"
 #include "io/table.h"
@@ -29,6 +30,23 @@ std::vector<std::string> captions_of(const GitForCausalLM& captioner,
                  first);
 }
 
+/// Refuses rows of another captioner, temperature or scenes: this one would have written most of
+/// the first batch again.
+void check_written(const RowWriter& writer, const fs::path& out,
+                   const std::vector<std::string>& anew) {
+  const auto before = writer.existing();
+  std::size_t rows = 0, same = 0;
+  for (auto row = before->next(); row && rows < anew.size(); row = before->next()) {
+    same += row->at(1) == anew[rows++] ? 1 : 0;
+  }
+  if (2 * same < rows) {
+    fail(Kind::invalid_argument,
+         "{} has captions of another captioner, temperature or of other scenes ({} of its first {} "
+         "would be written again); take another folder, or remove it",
+         out.string(), same, rows);
+  }
+}
+
 }  // namespace
 
 void recaption(const Recipe& recipe) {
@@ -50,6 +68,12 @@ void recaption(const Recipe& recipe) {
   fs::create_directories(recipe.out);
   RowWriter writer(recipe.out / "captions.jsonl",
                    {{written_number, Column::Type::whole}, {"short"}, {"descriptive"}});
+  if (writer.before() > 0) {
+    const std::int64_t count = std::min<std::int64_t>(recipe.batch, scenes);
+    check_written(writer, recipe.out,
+                  captions_of(captioner, *tokenizer, latents.narrow(0, 0, count).to(dtype), "short",
+                              recipe, 0));
+  }
   Progress progress("captioning", "scenes", scenes, writer.before());
   for (std::int64_t at = writer.before(); at < scenes; at += recipe.batch) {
     throw_if_interrupted();

@@ -59,6 +59,19 @@ Agreement agree(double loss) {
   return {figures[0].item<double>() / ranks::size(), figures[1].item<double>() > 0};
 }
 
+/// A signal that ends a review is left to the next step, at whose end all ranks save and stop.
+void review_now(Optimizer& optimizer, const std::function<Review()>& review, std::int64_t step,
+                TrainingLog& log) {
+  const Optimizer::UseAverage averaged(optimizer);
+  try {
+    log.add(step, review());
+  } catch (const Error& error) {
+    if (error.kind() != Kind::cancelled) {
+      throw;
+    }
+  }
+}
+
 }  // namespace
 
 std::int64_t resumed_step(const Recipe& recipe) {
@@ -110,8 +123,7 @@ void run_training(const Recipe& recipe, Optimizer& optimizer,
       saved = Clock::now();
     }
     if ((minutes_since(reviewed) > recipe.sample_minutes && !stop) || last) {
-      const Optimizer::UseAverage averaged(optimizer);
-      log->add(step, review());
+      review_now(optimizer, review, step, *log);
       reviewed = Clock::now();
     }
   }

@@ -44,12 +44,9 @@ std::string shard_bytes(const World& world, const ShardRequest& request, std::in
 }
 
 /// What the shards of a request have in common.
-nlohmann::json about(const ShardRequest& request) {
-  return {{"world", request.world},
-          {"seed", request.seed},
-          {"count", request.count},
-          {"per_shard", request.per_shard},
-          {"size", request.size}};
+nlohmann::json about(const World& world, const ShardRequest& request) {
+  return {{"world", request.world}, {"fingerprint", world.fingerprint()}, {"seed", request.seed},
+          {"count", request.count}, {"per_shard", request.per_shard},     {"size", request.size}};
 }
 
 }  // namespace
@@ -66,7 +63,7 @@ CaptionedScene captioned_scene(const World& world, std::uint64_t seed, std::int6
 
 void write_shards(const fs::path& folder, const World& world, const ShardRequest& request,
                   std::int64_t part, std::int64_t parts) {
-  claim_folder(folder / "shards.json", about(request).dump());
+  claim_folder(folder / "shards.json", about(world, request).dump());
   Progress progress("drawing", "scenes", request.count / parts);
   const std::int64_t shards = (request.count + request.per_shard - 1) / request.per_shard;
   for (std::int64_t shard = part; shard < shards; shard += parts) {
