@@ -1,6 +1,6 @@
 // Whether prompts are followed, task by task, in the manner of GenEval (Ghosh et al. 2023): prompts
-// made of a world's scenes, in combinations that are held out from training, and what a detector
-// must find in their pictures.
+// made of a world's scenes, but for single things in combinations that are held out from training,
+// and what a detector must find in their pictures.
 #pragma once
 
 #include <string>
