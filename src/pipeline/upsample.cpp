@@ -1,12 +1,14 @@
 #include "pipeline/upsample.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <deque>
 #include <map>
 #include <utility>
 
 #include "core/interrupt.h"
+#include "core/letters.h"
 #include "pipeline/budget_guide.h"
 #include "text/fidelity.h"
 #include "text/sentences.h"
@@ -51,6 +53,14 @@ std::pair<int, bool> misfit(const std::string& raw, const ClipTokenizer& tokeniz
                             int max_tokens) {
   const std::string text = tidy(raw);
   return {std::max(0, tokenizer.count(text) - max_tokens), !ends_finished(text)};
+}
+
+/// "remove the car": a change that names what is not to be there.
+bool asks_to_remove(std::string_view change) {
+  const std::string text = lower(tidy(change));
+  return std::ranges::any_of(std::array{"remove ", "delete ", "erase ", "drop ", "without ", "no ",
+                                        "take out ", "take away ", "leave out ", "get rid of "},
+                             [&](const char* beginning) { return text.starts_with(beginning); });
 }
 
 }  // namespace
@@ -104,8 +114,8 @@ Sequence Upsampler::follow_up(const UpsampleRow& row, std::int64_t index, int ca
 
 Caption Upsampler::choose(const UpsampleRow& row,
                           const std::vector<std::string>& candidates) const {
-  // A change ("remove the car") asks for other things than it names.
-  const Demands demands(row.turns.empty() ? tidy(row.prompt) : "");
+  const bool removes = !row.turns.empty() && asks_to_remove(row.prompt);
+  const Demands demands(removes ? "" : tidy(row.prompt));
   const int budget = request_.max_tokens;
   const auto judged = [&](const std::string& text) {
     Verdict verdict = demands.judge(text);
