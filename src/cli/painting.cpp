@@ -123,7 +123,9 @@ void write_pictures(const fs::path& out, const std::vector<Image>& images, Pictu
 
 void lengthen(PictureRecord& record, const ModelDefaults& defaults, const DiffusionModel& model) {
   const std::string& prompt = record.request.prompt;
-  const bool weighs = record.request.emphasis && parse_emphasis(prompt).size() > 1;
+  const bool weighs = record.request.emphasis &&
+                      std::ranges::any_of(parse_emphasis(prompt),
+                                          [](const auto& piece) { return piece.weight != 1; });
   if (weighs || model.tokenizer()->count(prompt) > model.max_tokens()) {
     record.caption = prompt;
     return;

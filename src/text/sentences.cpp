@@ -54,19 +54,20 @@ std::vector<std::size_t> ends(std::string_view text, bool clauses) {
   return places;
 }
 
-/// With a full stop and, where it was cut, without a dangling comma, conjunction or the like.
+/// Without a dangling comma, where it was cut without a conjunction or the like, and with a full
+/// stop.
 std::string as_sentence(std::string_view clause, bool cut) {
   static constexpr std::array<std::string_view, 12> dangling = {
       " and", " or", " with", " a", " an", " the", " of", " in", " on", " to", " but", " is"};
   std::string text(stripped(clause));
-  for (bool changed = cut; changed;) {
+  for (bool changed = true; changed;) {
     changed = false;
     while (!text.empty() && std::string_view(",;:- ").find(text.back()) != std::string_view::npos) {
       text.pop_back();
       changed = true;
     }
     for (const std::string_view word : dangling) {
-      if (text.size() > word.size() && text.ends_with(word)) {
+      if (cut && text.size() > word.size() && text.ends_with(word)) {
         text.resize(text.size() - word.size());
         changed = true;
       }
@@ -160,7 +161,7 @@ std::string cut_at_word(std::string_view whole, const ClipTokenizer& tokenizer, 
   for (std::size_t end = text.size(); end != std::string_view::npos && end > 0;
        end = text.rfind(' ', end - 1)) {
     std::string part =
-        as_sentence(text.substr(0, end), end < text.size() || text.size() < whole.size());
+        as_sentence(text.substr(0, end), end < text.size() || text.size() < stripped(whole).size());
     if (fits(part)) {
       return part;
     }

@@ -208,6 +208,8 @@ TEST_CASE("what is not cut keeps its last word") {
   const auto tokenizer = ClipTokenizer::shared();
   CHECK(cut_at_word("a lamp turned on", *tokenizer, 20) == "a lamp turned on.");
   CHECK(prompt_in_front("a lamp turned on", "", *tokenizer, 20) == "a lamp turned on.");
+  CHECK(cut_at_word(" a lamp turned on, ", *tokenizer, 20) == "a lamp turned on.");
+  CHECK(prompt_in_front("a lamp, ", "", *tokenizer, 20) == "a lamp.");
   CHECK(cut_at_word("a lamp turned on a table", *tokenizer, 7) == "a lamp turned.");
 }
 
